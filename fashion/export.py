@@ -1,0 +1,61 @@
+"""A trained Keras model -> a LiteRT file for prediction in the server. For worker processes only.
+
+LiteRT conversion is TensorFlow's. A worker with another framework asks a short-lived TensorFlow process for it.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from fashion.errors import ModelError
+
+
+def to_litert(saved: Path, model: keras.Model | None = None) -> bytes:
+    """The LiteRT file of the model saved at `saved`, weights in float16, any batch size.
+
+    `model` is the same model if this process has it already loaded.
+
+    Raises:
+        ModelError: TensorFlow is not installed, or cannot convert the model.
+    """
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        model = model or keras.saving.load_model(saved, compile=False, safe_mode=True)
+        converter = tf.lite.TFLiteConverter.from_keras_model(model)
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_types = [tf.float16]
+        return converter.convert()
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "model.tflite"
+        command = [sys.executable, "-m", "fashion.export", str(saved), str(target)]
+        done = subprocess.run(
+            command,
+            env={**os.environ, "KERAS_BACKEND": "tensorflow"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0 or not target.exists():
+            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+            raise ModelError(
+                f"Export for prediction needs TensorFlow beside {keras.backend.backend()}. Received: {last[:300]}. "
+                "Install requirements.txt; model.keras is kept."
+            )
+        return target.read_bytes()
+
+
+def difference(path: Path, images: np.ndarray, expected: np.ndarray) -> float:
+    """The largest difference between the exported model's probabilities and `expected`, on these pictures."""
+    from fashion.predictor import Interpreter
+
+    return float(np.abs(Interpreter(path).predict(images) - expected).max())
+
+
+if __name__ == "__main__":
+    Path(sys.argv[2]).write_bytes(to_litert(Path(sys.argv[1])))

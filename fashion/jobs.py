@@ -1,0 +1,294 @@
+"""Who runs when: a first-come-first-served queue of runs on this machine, one worker process at a time.
+
+The queue is the run folders themselves: a run whose status says "queued" waits, the oldest goes first. Nothing is
+kept in memory that a restarted server would miss: workers live on without it, and it finds them again.
+"""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+
+import psutil
+
+from fashion import runs
+from fashion.errors import JobError, RunError
+from fashion.runs import Run
+from fashion.settings import RunSettings
+
+STOP_SIGNAL_SECONDS = 2.0
+STOP_KILL_SECONDS = 20.0
+_TICK_SECONDS = 0.25
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What the queue allows, from the environment. A class on one laptop is what the defaults are for.
+
+    - num_workers (FASHION_WORKERS): runs at the same time.
+    - per_visitor (FASHION_RUNS_PER_VISITOR): unfinished runs one visitor may have.
+    - queue_length (FASHION_QUEUE): runs that may wait in all.
+    - deadline_seconds (FASHION_DEADLINE_SECONDS): after this long a run is stopped, keeping its best epoch.
+    """
+
+    num_workers: int = 1
+    per_visitor: int = 3
+    queue_length: int = 60
+    deadline_seconds: int = 7200
+
+    @classmethod
+    def from_environment(cls) -> "Limits":
+        """Raises JobError where a variable is not a whole number of at least one."""
+        names = {
+            "num_workers": "FASHION_WORKERS",
+            "per_visitor": "FASHION_RUNS_PER_VISITOR",
+            "queue_length": "FASHION_QUEUE",
+            "deadline_seconds": "FASHION_DEADLINE_SECONDS",
+        }
+        values = {}
+        for field, name in names.items():
+            text = os.environ.get(name)
+            if text is None:
+                continue
+            if not text.isdecimal() or int(text) < 1:
+                raise JobError(
+                    f"{name} must be a whole number of at least 1. Received: {text!r}. Correct or unset it."
+                )
+            values[field] = int(text)
+        return cls(**values)
+
+
+class LocalQueue:
+    """Starts waiting runs, enforces stops and the deadline, and marks runs whose worker is gone.
+
+    One per server process; `start` it once. Two servers on one folder of runs do no harm: a run is claimed by
+    creating a file that only one of them can create.
+    """
+
+    def __init__(self, limits: Limits):
+        self.limits = limits
+        self._children: dict[str, subprocess.Popen] = {}
+        self._stop_seen: dict[str, float] = {}
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._closed = False
+
+    def start(self) -> "LocalQueue":
+        """Begin to serve, in a thread that ends with the process."""
+        threading.Thread(target=self._serve, name="fashion-queue", daemon=True).start()
+        return self
+
+    def submit(self, settings: RunSettings, visitor: str = "") -> Run:
+        """Queue a new training run. Raises JobError if this visitor, or the queue, has too many already."""
+        self.check_room(visitor)
+        return self.added(runs.create(settings, visitor))
+
+    def check_room(self, visitor: str = "") -> None:
+        """Raise JobError if this visitor, or the queue, may not have one more run."""
+        active = [status for _, status in active_runs()]
+        mine = sum(status.visitor == visitor for status in active)
+        if visitor and mine >= self.limits.per_visitor:
+            raise JobError(
+                f"Each visitor may have {self.limits.per_visitor} unfinished runs. Received one more. Wait for one to "
+                "finish, or stop one."
+            )
+        if len(active) >= self.limits.queue_length:
+            raise JobError(
+                f"At most {self.limits.queue_length} runs may wait. Received one more. Try again in a few minutes."
+            )
+
+    def added(self, run: Run) -> Run:
+        """Look at once for a run that was just created, instead of at the next beat."""
+        self._wake.set()
+        return run
+
+    def resume(self, run: Run) -> None:
+        """Queue a stopped, failed or interrupted run again; it goes on after its last finished epoch.
+
+        Raises:
+            JobError: The run is not of that kind.
+        """
+        status = run.status()
+        if run.shipped or status.active or status.state == "finished":
+            raise JobError(f"Only a run that was cut off can be resumed. Received: {run.id}, {status.state}.")
+        (run.folder / "stop").unlink(missing_ok=True)
+        self._queue_again(run, "train")
+
+    def finish(self, run: Run) -> None:
+        """Queue the testing and export of a cut-off run's best epoch, without training on.
+
+        Raises:
+            JobError: The run is not of that kind, or kept no epoch.
+        """
+        status = run.status()
+        if run.shipped or status.active or run.can_predict or not run.has_model:
+            raise JobError(
+                f"Only a cut-off run with a best epoch can be finished. Received: {run.id}, {status.state}."
+            )
+        self._queue_again(run, "finish")
+
+    def _queue_again(self, run: Run, task: str) -> None:
+        (run.folder / "claim").unlink(missing_ok=True)
+        runs.set_status(run, state="queued", task=task, reason="", phase="", process_id=None, finished=None)
+        self._wake.set()
+
+    def stop(self, run: Run, reason: str = "Stopped by hand.") -> None:
+        """Stop a run: a waiting one at once, a running one at its next step, keeping its best epoch."""
+        runs.request_stop(run, reason)
+        self._wake.set()
+
+    def tick(self) -> None:
+        """Look after every unfinished run once. The thread calls it four times a second."""
+        with self._lock:
+            for name, child in list(self._children.items()):
+                if child.poll() is not None:
+                    del self._children[name]
+            waiting, num_running = [], 0
+            for run in runs.list_runs(kind=None):
+                status = run._stored_status()
+                if status.state == "queued" and self._still_waiting(run, status):
+                    waiting.append(run)
+                elif status.state == "running" and self._still_running(run, status):
+                    num_running += 1
+            for run in reversed(waiting):  # oldest first
+                if num_running >= self.limits.num_workers:
+                    break
+                num_running += self._launch(run)
+
+    def close(self) -> None:
+        """Stop serving; workers that run go on."""
+        self._closed = True
+        self._wake.set()
+
+    def _serve(self) -> None:
+        while not self._closed:
+            with contextlib.suppress(
+                OSError, RunError
+            ):  # a full disk or a folder deleted meanwhile: look again
+                self.tick()
+            self._wake.wait(_TICK_SECONDS)
+            self._wake.clear()
+
+    def _still_waiting(self, run: Run, status: runs.Status) -> bool:
+        reason = runs.stop_request(run)
+        if reason is None or status.task == "finish":
+            return True
+        runs.set_status(run, state="stopped", reason=f"{reason} It had not begun.", finished=time.time())
+        return False
+
+    def _still_running(self, run: Run, status: runs.Status) -> bool:
+        seen = run.status()
+        if seen.state == "interrupted":
+            self._stop_seen.pop(run.id, None)
+            if runs.stop_request(run) and run.has_model and status.task == "train":
+                self._queue_again(run, "finish")  # it was killed because it did not obey: keep its best epoch
+            else:
+                runs.set_status(run, state="interrupted", phase="", reason=seen.reason, finished=time.time())
+            return False
+        reason = runs.stop_request(run)
+        if reason is None:
+            if status.started and time.time() - status.started > self.limits.deadline_seconds:
+                self.stop(run, f"Stopped at the time limit of {self.limits.deadline_seconds} s per run.")
+            return True
+        if status.phase in ("testing", "exporting"):
+            return True  # it has obeyed, and is finishing the folder
+        waited = time.monotonic() - self._stop_seen.setdefault(run.id, time.monotonic())
+        if waited > STOP_KILL_SECONDS:
+            _end(status.process_id, kill=True)
+        elif waited > STOP_SIGNAL_SECONDS and os.name == "posix":
+            _end(status.process_id, kill=False)
+        return True
+
+    def _launch(self, run: Run) -> bool:
+        """Start this run's worker; False if another server took it, or it could not start."""
+        try:
+            os.close(os.open(run.folder / "claim", os.O_CREAT | os.O_EXCL))
+        except OSError:
+            return False
+        self._stop_seen.pop(run.id, None)
+        try:
+            child = start_worker(run)
+        except (OSError, RunError) as error:
+            runs.set_status(
+                run, state="failed", reason=f"The worker could not start: {error}", finished=time.time()
+            )
+            return False
+        self._children[run.id] = child
+        return True
+
+
+def start_worker(run: Run) -> subprocess.Popen:
+    """Start a worker for this run in a session of its own, so that it outlives the server.
+
+    Raises:
+        RunError: The settings cannot be read.
+        OSError: The process cannot be started, or the log cannot be written.
+    """
+    # A benchmark's worker starts a process for each framework and device itself.
+    environment = worker_environment(run.settings) if run.kind == "training" else dict(os.environ)
+    # Written before the worker exists: from its first breath on, the status is the worker's to write.
+    now = time.time()
+    runs.set_status(run, state="running", phase="starting", started=now, heartbeat=now, process_id=None)
+    task = ["--finish"] if run.status().task == "finish" else []
+    with open(run.folder / "worker.log", "ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "fashion.worker", str(run.folder), *task],
+            cwd=runs.ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def worker_environment(settings: RunSettings) -> dict[str, str]:
+    """The environment of a worker: the chosen framework, and only the chosen device visible."""
+    environment = dict(os.environ)
+    environment["KERAS_BACKEND"] = settings.framework
+    environment["CUDA_VISIBLE_DEVICES"] = (
+        settings.device.partition(":")[2] if settings.device != "cpu" else ""
+    )
+    if settings.device == "cpu":
+        environment["JAX_PLATFORMS"] = "cpu"
+    environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    environment["PYTHONUNBUFFERED"] = "1"
+    return environment
+
+
+def active_runs() -> list[tuple[Run, runs.Status]]:
+    """Runs that wait or run, oldest first."""
+    pairs = [(run, run.status()) for run in reversed(runs.list_runs(kind=None))]
+    return [(run, status) for run, status in pairs if status.active]
+
+
+def queue_position(run: Run) -> int | None:
+    """How many runs are before this waiting one (0: it is next), or None if it does not wait."""
+    waiting = [other.id for other, status in active_runs() if status.state == "queued"]
+    if run.id not in waiting:
+        return None
+    num_running = sum(status.state == "running" for _, status in active_runs())
+    return waiting.index(run.id) + num_running
+
+
+def free_disk_bytes() -> int:
+    """Space left where runs are written."""
+    folder = runs.runs_folder()
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
+def _end(process_id: int | None, kill: bool) -> None:
+    if process_id is None:
+        return
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(process_id)
+        if kill:
+            process.kill()
+        else:
+            process.terminate()

@@ -1,0 +1,369 @@
+"""The run folder: creating, reading, listing, stopping and deleting runs.
+
+A run is a folder of small files, described in the README; this module knows their names and forms. It never
+computes anything and knows no Keras. Each file has one writer at a time (the queue until the worker starts, then
+the worker) and is replaced atomically, so a reader never sees half a file.
+"""
+
+import dataclasses
+import json
+import os
+import re
+import secrets
+import shutil
+import time
+import zipfile
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import psutil
+
+from fashion.errors import FashionError, RunError, SettingsError
+from fashion.settings import RunSettings, load_json
+
+ROOT = Path(__file__).resolve().parent.parent
+SHIPPED = ROOT / "models"
+CARD_FORMAT = 1
+# The worker writes its status twice a second; a machine under load may be slower, a sleeping laptop much slower.
+HEARTBEAT_LIMIT_SECONDS = 30.0
+ACTIVE = ("queued", "running")
+STATES = (*ACTIVE, "finished", "stopped", "failed", "interrupted")
+_RUN_ID = re.compile(r"\d{8}-\d{6}-[a-z0-9-]{1,24}-[0-9a-f]{4}")
+_SHIPPED_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """Where a run stands. Times are Unix seconds; None where that has not happened.
+
+    `phase` says in a word what a running worker does: starting, training, testing, exporting.
+    `task` is what the worker is to do: train, or finish (only test and export the best epoch).
+    `epoch` counts finished epochs; `step` counts within the current one.
+    """
+
+    state: str = "queued"
+    task: str = "train"
+    phase: str = ""
+    reason: str = ""
+    created: float = 0.0
+    started: float | None = None
+    training_started: float | None = None
+    finished: float | None = None
+    heartbeat: float | None = None
+    process_id: int | None = None
+    epoch: int = 0
+    num_epochs: int = 0
+    step: int = 0
+    num_steps: int = 0
+    best_epoch: int | None = None
+    images_per_second: float | None = None
+    seconds_left: float | None = None
+    visitor: str = ""
+
+    @property
+    def active(self) -> bool:
+        return self.state in ACTIVE
+
+    @property
+    def fraction(self) -> float:
+        """How much of the training is done, 0 to 1."""
+        if not self.num_epochs or not self.num_steps:
+            return 0.0
+        return min((self.epoch + self.step / self.num_steps) / self.num_epochs, 1.0)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run folder. Files are read when asked for; a file that is not there yet reads as empty."""
+
+    folder: Path
+
+    @property
+    def id(self) -> str:
+        return self.folder.name
+
+    @property
+    def shipped(self) -> bool:
+        return self.folder.parent == SHIPPED
+
+    @property
+    def kind(self) -> str:
+        """ "training" or "benchmark": what this folder's job does."""
+        return "benchmark" if (self.folder / "plan.json").exists() else "training"
+
+    @cached_property
+    def settings(self) -> RunSettings:
+        """The settings. Raises RunError where they are missing, damaged, or from another version."""
+        try:
+            text = (self.folder / "settings.json").read_text(encoding="utf-8")
+            return RunSettings.from_json(load_json(text, "settings.json"))
+        except (OSError, UnicodeDecodeError, SettingsError) as error:
+            raise RunError(
+                f"The run {self.id} must have a readable settings.json. {error} Delete the run, or open it with the "
+                "version of the app that made it."
+            ) from None
+
+    def status(self) -> Status:
+        """The status as it stands now: a running worker that is gone reads as interrupted."""
+        status = self._stored_status()
+        if status.state != "running":
+            return status
+        silent = time.time() - (status.heartbeat or status.started or 0.0)
+        gone = status.process_id is not None and not _is_worker(status.process_id)
+        if gone or silent > HEARTBEAT_LIMIT_SECONDS:
+            why = "its process ended without a word" if gone else f"it gave no sign for {silent:.0f} s"
+            advice = "Resume it to go on from there." if self.can_resume else "Start it again."
+            kept = "Its best epoch is kept." if self.has_model else "No epoch was finished."
+            reason = (
+                f"This run was cut off: {why} (memory full, or the machine was restarted). {kept} {advice}"
+            )
+            return dataclasses.replace(
+                status, state="interrupted", phase="", reason=reason, seconds_left=None
+            )
+        return status
+
+    def _stored_status(self) -> Status:
+        if self.shipped and not (self.folder / "status.json").exists():
+            return Status(state="finished")
+        try:
+            values = json.loads((self.folder / "status.json").read_text(encoding="utf-8"))
+            known = {field.name for field in dataclasses.fields(Status)}
+            status = Status(**{name: value for name, value in values.items() if name in known})
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            return Status(state="failed", reason=f"status.json cannot be read ({error}). Delete this run.")
+        if status.state not in STATES:
+            return Status(state="failed", reason=f"Unknown state {status.state!r}. Delete this run.")
+        return status
+
+    def card(self) -> dict[str, Any] | None:
+        """The card of a finished run, or None. Raises RunError where it is damaged or of another format."""
+        path = self.folder / "card.json"
+        if not path.exists():
+            return None
+        try:
+            card = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RunError(f"card.json of {self.id} must be JSON. {error}. Delete the run.") from None
+        if not isinstance(card, dict) or card.get("format") != CARD_FORMAT:
+            received = card.get("format") if isinstance(card, dict) else type(card).__name__
+            raise RunError(
+                f"card.json of {self.id} must have format {CARD_FORMAT}. Received: {received!r}. Open it with the "
+                "version of the app that made it, or delete the run."
+            )
+        return card
+
+    def log(self) -> pd.DataFrame:
+        """A row per epoch: epoch, loss, accuracy, val_loss, val_accuracy, learning_rate, seconds, images_per_second."""
+        return _read_table(self.folder / "log.csv", LOG_COLUMNS)
+
+    def steps(self) -> pd.DataFrame:
+        """A row per few steps: step, epoch, seconds, loss, accuracy, learning_rate, images_per_second."""
+        return _read_table(self.folder / "steps.csv", STEP_COLUMNS)
+
+    def probes(self) -> dict[str, np.ndarray] | None:
+        """The probe pictures: indices (p,) into validation, probabilities float32 (epochs, p, classes)."""
+        return _read_arrays(self.folder / "probes.npz", ("indices", "probabilities"))
+
+    def evaluation(self) -> dict[str, np.ndarray] | None:
+        """Class probabilities (n, classes) and labels (n,) of validation and test, of the best epoch."""
+        names = ("validation_probabilities", "validation_labels", "test_probabilities", "test_labels")
+        return _read_arrays(self.folder / "evaluation.npz", names)
+
+    @property
+    def has_model(self) -> bool:
+        return (self.folder / "model.keras").exists()
+
+    @property
+    def can_predict(self) -> bool:
+        return (self.folder / "model.tflite").exists() and (self.folder / "card.json").exists()
+
+    @property
+    def can_resume(self) -> bool:
+        return not self.shipped and (self.folder / "last.keras").exists()
+
+
+LOG_COLUMNS = (
+    "epoch",
+    "loss",
+    "accuracy",
+    "val_loss",
+    "val_accuracy",
+    "learning_rate",
+    "seconds",
+    "images_per_second",
+)
+STEP_COLUMNS = ("step", "epoch", "seconds", "loss", "accuracy", "learning_rate", "images_per_second")
+
+
+def runs_folder() -> Path:
+    """Where runs live: `FASHION_RUNS`, or `runs` in the project."""
+    return Path(os.environ.get("FASHION_RUNS") or ROOT / "runs").expanduser().resolve()
+
+
+def create(settings: RunSettings, visitor: str = "") -> Run:
+    """A new training run, queued. Raises RunError if the disk refuses."""
+    return create_job(
+        settings.architecture,
+        "settings.json",
+        settings.to_json(),
+        num_epochs=settings.epochs,
+        visitor=visitor,
+    )
+
+
+def create_job(label: str, file_name: str, content: Any, **status: Any) -> Run:
+    """A new queued folder holding one description of its job, as JSON. Raises RunError if the disk refuses."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    folder = runs_folder() / f"{stamp}-{label}-{secrets.token_hex(2)}"
+    try:
+        folder.mkdir(parents=True)
+        write_json(folder / file_name, content)
+        # Written last: a folder without a status is not a job yet, so the queue never sees half of one.
+        write_json(folder / "status.json", dataclasses.asdict(Status(created=time.time(), **status)))
+    except OSError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise RunError(
+            f"A run needs a folder that can be written. Received: {error}. Free some space, or set FASHION_RUNS."
+        ) from None
+    return Run(folder)
+
+
+def find(name: str) -> Run:
+    """The run with this id, or the shipped model of this name.
+
+    The name comes from links and command lines: only names of the right form are ever joined to a path.
+
+    Raises:
+        RunError: There is none.
+    """
+    if _RUN_ID.fullmatch(name) and (runs_folder() / name / "status.json").is_file():
+        return Run(runs_folder() / name)
+    if _SHIPPED_NAME.fullmatch(name) and (SHIPPED / name / "card.json").is_file():
+        return Run(SHIPPED / name)
+    raise RunError(
+        f"There must be a run or a shipped model of that name. Received: {name!r}. See Runs for the list."
+    )
+
+
+def list_runs(kind: str | None = "training") -> list[Run]:
+    """All runs of this kind that are ours, newest first; None: of all kinds. Other folders are passed over."""
+    folder = runs_folder()
+    if not folder.is_dir():
+        return []
+    ours = (
+        path for path in folder.iterdir() if _RUN_ID.fullmatch(path.name) and (path / "status.json").is_file()
+    )
+    found = [Run(path) for path in sorted(ours, key=lambda path: path.name, reverse=True)]
+    return [run for run in found if kind is None or run.kind == kind]
+
+
+def shipped() -> list[Run]:
+    """The models that come with the project."""
+    return [
+        Run(path.parent)
+        for path in sorted(SHIPPED.glob("*/card.json"))
+        if (path.parent / "settings.json").exists()
+    ]
+
+
+def readable(runs: list[Run]) -> tuple[list[Run], list[FashionError]]:
+    """The runs whose settings and card can be read, and what is wrong with the others."""
+    good, problems = [], []
+    for run in runs:
+        try:
+            run.settings  # noqa: B018  (read for its errors)
+            run.card()
+            good.append(run)
+        except FashionError as error:
+            problems.append(error)
+    return good, problems
+
+
+def request_stop(run: Run, reason: str = "Stopped by hand.") -> None:
+    """Ask the worker to stop at its next step; it keeps the best epoch and finishes the folder."""
+    write_text(run.folder / "stop", reason)
+
+
+def stop_request(run: Run) -> str | None:
+    """Why the run should stop, or None if nobody asked."""
+    try:
+        return (run.folder / "stop").read_text(encoding="utf-8") or "Stopped."
+    except FileNotFoundError:
+        return None
+
+
+def delete(run: Run) -> None:
+    """Remove a run's folder. Raises RunError while it is running, and for shipped models."""
+    if run.shipped:
+        raise RunError(
+            f"Only your own runs can be deleted. Received: {run.id}, which comes with the project."
+        )
+    if run.status().state == "running":
+        raise RunError(
+            f"Only a run that has ended can be deleted. Received: {run.id}, running. Stop it first."
+        )
+    shutil.rmtree(run.folder)
+
+
+def set_status(run: Run, **changes: Any) -> Status:
+    """Change the stored status; for whoever is its writer now: the queue, or the worker."""
+    status = dataclasses.replace(run._stored_status(), **changes)
+    write_json(run.folder / "status.json", dataclasses.asdict(status))
+    return status
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a file in one step: readers see the old or the new text, never a part."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace a JSON file in one step."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Replace a file in one step. Raises OSError, and leaves the old file, if the disk is full."""
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        beside.write_bytes(data)
+        os.replace(beside, path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+def _read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(path, on_bad_lines="skip")
+    except (FileNotFoundError, pd.errors.EmptyDataError):
+        return pd.DataFrame(columns=list(columns), dtype=float)
+    # Rows are appended: the last may be half written, and a damaged file may hold anything.
+    table = table.reindex(columns=list(columns)).apply(pd.to_numeric, errors="coerce")
+    return table.dropna(subset=[columns[0]])
+
+
+def _read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray] | None:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in names}
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise RunError(
+            f"{path.name} must hold the arrays {', '.join(names)}. {error}. Delete the run."
+        ) from None
+
+
+def _is_worker(process_id: int) -> bool:
+    """Whether that process lives and is no zombie; another user's process counts as living."""
+    try:
+        return psutil.Process(process_id).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.Error:
+        return True

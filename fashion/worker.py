@@ -1,0 +1,170 @@
+"""One worker process: takes a run folder from its settings to its finished state, `python -m fashion.worker FOLDER`.
+
+This module is the process: heartbeat, signals, and words for what can go wrong. The learning itself is in
+`training.py`, imported late, so that the status says "starting" while Keras loads and a failed import is told too.
+"""
+
+import argparse
+import contextlib
+import dataclasses
+import errno
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+
+from fashion import runs
+from fashion.errors import FashionError
+
+STATUS_INTERVAL_SECONDS = 0.5
+
+
+class StopRequested(Exception):
+    """Somebody asked this worker to stop; the text says who or why."""
+
+
+class Diverged(FashionError):
+    """The loss is no longer a finite number."""
+
+
+class Reporter:
+    """Owns `status.json` while the worker lives and writes it twice a second: progress and heartbeat in one."""
+
+    def __init__(self, run: runs.Run):
+        self.run = run
+        self.signalled = False
+        self._lock = threading.Lock()
+        self._status = dataclasses.replace(
+            run._stored_status(),
+            state="running",
+            phase="starting",
+            reason="",
+            process_id=os.getpid(),
+            started=time.time(),
+            training_started=None,
+            finished=None,
+        )
+        self._ended = threading.Event()
+        self._write()
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+        self._thread.start()
+
+    @property
+    def status(self) -> runs.Status:
+        return self._status
+
+    def update(self, **changes) -> None:
+        """Change the status; the next beat writes it."""
+        with self._lock:
+            self._status = dataclasses.replace(self._status, **changes)
+
+    def end(self, **changes) -> None:
+        """Write the last status; nothing is written after it."""
+        self._ended.set()
+        self._thread.join()
+        self.update(phase="", seconds_left=None, finished=time.time(), **changes)
+        self._write()
+
+    def stop_reason(self) -> str | None:
+        """Why to stop now, or None. Cheap enough to ask at every step."""
+        if self.signalled:
+            return runs.stop_request(self.run) or "Stopped by a signal from the system."
+        return runs.stop_request(self.run)
+
+    def _beat(self) -> None:
+        while not self._ended.wait(STATUS_INTERVAL_SECONDS):
+            # A full disk must not end the heartbeat: space may come back, and the training itself says what failed.
+            with contextlib.suppress(OSError):
+                self._write()
+
+    def _write(self) -> None:
+        with self._lock:
+            self._status = dataclasses.replace(self._status, heartbeat=time.time())
+            status = self._status
+        runs.write_json(self.run.folder / "status.json", dataclasses.asdict(status))
+
+
+def explain(error: BaseException) -> str:
+    """What went wrong, in words a visitor can act on."""
+    if isinstance(error, FashionError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return (
+            f"The disk is full: a file of this run could not be written ({error.strerror}). The last complete "
+            "checkpoint is kept. Free some space (delete runs you no longer need), then resume."
+        )
+    name = type(error).__name__
+    text = str(error)
+    if isinstance(error, MemoryError) or "ResourceExhausted" in name or "out of memory" in text.lower():
+        return (
+            "There is not enough memory for this network with this batch size. Choose a smaller batch size or "
+            "width, or the CPU if a graphics card ran out."
+        )
+    if isinstance(error, ImportError):
+        return f"A package that this run needs could not be loaded: {text}. Install it, or choose another framework."
+    first = text.strip().splitlines()[0][:300] if text.strip() else "no message"
+    return f"The worker met an error it has no words for: {name}: {first}. The whole of it is in worker.log."
+
+
+def work(run: runs.Run, task: str) -> int:
+    """Do the run's task ("train" or "finish"); returns the exit status. Always leaves an ended status."""
+    reporter = Reporter(run)
+    signal.signal(signal.SIGTERM, lambda *_: setattr(reporter, "signalled", True))
+    try:
+        stopped = _benchmark(run, reporter) if run.kind == "benchmark" else _train(run, task, reporter)
+    except BaseException as error:
+        traceback.print_exc()
+        with contextlib.suppress(OSError):  # a disk so full that even the status cannot be told
+            reporter.end(state="failed", reason=explain(error))
+        return 1
+    if stopped is None:
+        reporter.end(state="finished")
+    else:
+        reporter.end(state="stopped", reason=stopped)
+    return 0
+
+
+def _train(run: runs.Run, task: str, reporter: Reporter) -> str | None:
+    """Train (unless only to finish), test and export; returns why it was stopped early, or None."""
+    from fashion import training
+
+    stopped = None
+    if task == "train":
+        try:
+            training.train(run, run.settings, reporter)
+        except StopRequested as request:
+            stopped = str(request)
+    else:
+        stopped = runs.stop_request(run) or "Cut off before its last epoch; the best one was kept."
+    training.finish(run, run.settings, reporter)
+    return stopped
+
+
+def _benchmark(run: runs.Run, reporter: Reporter) -> str | None:
+    """Measure the cells of the plan; returns why it was stopped early, or None."""
+    from fashion import benchmark
+
+    try:
+        benchmark.measure(run, reporter)
+    except StopRequested as request:
+        return str(request)
+    return None
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m fashion.worker", description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument(
+        "--finish", action="store_true", help="only test and export the best checkpoint that is there"
+    )
+    options = parser.parse_args(arguments)
+    with contextlib.suppress(OSError, AttributeError):
+        os.nice(10)  # pages stay quick while this trains: on two cores they share with it
+    return work(runs.Run(options.folder.resolve()), "finish" if options.finish else "train")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

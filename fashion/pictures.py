@@ -1,0 +1,104 @@
+"""Small pure functions on stacks of pictures: enlarging, encoding for the browser, averages, brightness.
+
+It does not load datasets, draw charts or prepare photos; arrays come in, arrays, bytes and tables go out.
+"""
+
+import base64
+from io import BytesIO
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+PIXEL_SCALE, PIXEL_OFFSET = 127.5, -0.5  # pixel / scale + offset, as in the first layer of networks.py
+BRIGHTNESS_QUANTILES = {"p5": 0.05, "p25": 0.25, "median": 0.5, "p75": 0.75, "p95": 0.95}
+
+
+def png(image: np.ndarray | Image.Image, scale: int = 1) -> bytes:
+    """A picture as a PNG file, each pixel enlarged to a square of scale x scale.
+
+    `image`: uint8 (h, w) grey or (h, w, 3) colour, 0 black to 255 white, or a Pillow image.
+    Raises ValueError for any other array, or a scale below 1.
+    """
+    if scale < 1:
+        raise ValueError(f"`scale` must be >= 1. Received: scale={scale}.")
+    if not isinstance(image, Image.Image):
+        image = np.asarray(image)
+        if image.dtype != np.uint8 or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3):
+            raise ValueError(
+                f"`image` must be uint8 (h, w) or (h, w, 3). Received: {image.dtype} {image.shape}."
+            )
+        image = Image.fromarray(image)
+    if scale > 1:
+        image = image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
+    buffer = BytesIO()
+    image.save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def data_uri(image: np.ndarray | Image.Image) -> str:
+    """A picture as text that an <img> shows without a further request: a 28x28 garment is about 0.8 kB."""
+    return "data:image/png;base64," + base64.b64encode(png(image)).decode("ascii")
+
+
+def mean_pictures(images: np.ndarray, labels: np.ndarray, num_classes: int) -> np.ndarray:
+    """The average picture of each class.
+
+    `images`: uint8 (n, h, w); `labels`: integers (n,), 0 to num_classes - 1.
+    Returns uint8 (num_classes, h, w), rounded; a class without pictures is black.
+    """
+    means = np.zeros((num_classes, *images.shape[1:]), dtype=np.uint8)
+    for label in range(num_classes):
+        members = images[labels == label]
+        if len(members):
+            means[label] = np.rint(members.mean(axis=0))
+    return means
+
+
+def brightness(images: np.ndarray) -> np.ndarray:
+    """The mean pixel value of each picture: uint8 (n, h, w) -> float64 (n,), 0 black to 255 white."""
+    return images.mean(axis=(1, 2), dtype=np.float64)
+
+
+def brightness_per_class(images: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]) -> pd.DataFrame:
+    """How brightness spreads within each class.
+
+    `images`: uint8 (n, h, w); `labels`: integers (n,), the position in `classes`.
+    Returns a row per class that has pictures: class, n, p5, p25, median, p75, p95 (mean pixel value, 0 to 255).
+    """
+    values = brightness(images)
+    rows = []
+    for label, name in enumerate(classes):
+        members = values[labels == label]
+        if len(members):
+            quantiles = np.quantile(members, list(BRIGHTNESS_QUANTILES.values()))
+            rows.append(
+                {"class": name, "n": len(members), **dict(zip(BRIGHTNESS_QUANTILES, quantiles, strict=True))}
+            )
+    return pd.DataFrame(rows, columns=["class", "n", *BRIGHTNESS_QUANTILES])
+
+
+def network_input(image: np.ndarray) -> np.ndarray:
+    """One picture in the form in which it reaches the first layer of a network that can learn.
+
+    `image`: uint8 (h, w), 0 to 255. Returns float32 (1, h, w, 1), a batch of one picture with one colour channel,
+    from -0.5 for black to 1.5 for white: what the "scale" layer inside every network of `networks.py` makes of it.
+    """
+    return (image.astype(np.float32) / PIXEL_SCALE + PIXEL_OFFSET)[None, :, :, None]
+
+
+def describe_arrays(image: np.ndarray) -> pd.DataFrame:
+    """The same picture, uint8 (h, w), as stored and as the network receives it: shape, type, range and mean."""
+    columns = {"As stored": image, "As the network receives it": network_input(image)}
+    facts = {
+        name: {
+            "Shape": " x ".join(str(size) for size in array.shape),
+            "Number type": str(array.dtype),
+            "Lowest": f"{array.min():g}",
+            "Highest": f"{array.max():.4g}",
+            "Mean": f"{array.mean():.3g}",
+            "Memory": f"{array.nbytes:,} bytes",
+        }
+        for name, array in columns.items()
+    }
+    return pd.DataFrame(facts).rename_axis("Property").reset_index()

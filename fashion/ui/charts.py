@@ -1,0 +1,186 @@
+"""From small tables to Altair charts, with the app's colours; `place` puts one on a page.
+
+It computes nothing but labels. Charts take plain tables, so they can be tested without Streamlit; colours,
+fonts and grid lines that depend on light or dark come from the theme.
+"""
+
+import altair as alt
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+CLASS_COLOURS = (
+    "#5e92fa",
+    "#e1af0a",
+    "#058468",
+    "#d066b8",
+    "#7353c3",
+    "#45cdac",
+    "#903818",
+    "#bbaffb",
+    "#8e8d10",
+    "#33567a",
+)
+"""The colour of a class is the one at its label number. Searched numerically: also for red-, green- and blue-blind
+readers (Machado et al. 2009, full strength) any two are at least 0.1 apart in OKLab, and each stands out from a
+white and from a dark page. Still never the only sign: marks carry their name."""
+
+SPLIT_COLOURS = {"training": "#3b7dd8", "validation": "#d9730d"}
+"""Curves: blue and orange, which all readers tell apart; validation is dashed as well."""
+
+MIDDLE_GREY = "#8a8f91"
+"""For lines and labels that must show on light and dark without a meaning of their own."""
+
+
+def class_scale(classes: tuple[str, ...]) -> alt.Scale:
+    """The colour scale of classes, the same on every chart: `alt.Color("class:N", scale=class_scale(classes))`."""
+    return alt.Scale(domain=list(classes), range=list(CLASS_COLOURS[: len(classes)]))
+
+
+def curve_scale() -> alt.Scale:
+    """The colour scale of curves: a nominal field with the values "training" and "validation"."""
+    return alt.Scale(domain=list(SPLIT_COLOURS), range=list(SPLIT_COLOURS.values()))
+
+
+def curve_dash() -> alt.Scale:
+    """The dash pattern that goes with `curve_scale`: training solid, validation dashed."""
+    return alt.Scale(domain=list(SPLIT_COLOURS), range=[[1, 0], [5, 3]])
+
+
+def place(
+    chart: alt.TopLevelMixin,
+    *,
+    alt_text: str,
+    table: pd.DataFrame,
+    name: str,
+    stretch: bool = True,
+) -> None:
+    """Draw a chart with its description for screen readers and, under it, the numbers to read or download.
+
+    `alt_text`: what the chart shows, in a sentence. `table`: the data as a reader wants it, columns named in words.
+    `name`: of the CSV file, unique on the page. `stretch`: as wide as the page, or the chart's own width.
+    """
+    st.altair_chart(chart, width="stretch" if stretch else "content", theme="streamlit", alt=alt_text)
+    with st.popover("Table", icon=":material/table:", type="tertiary"):
+        st.dataframe(table, hide_index=True, alt=alt_text)
+        st.download_button(
+            "Download as CSV",
+            table.to_csv(index=False),
+            file_name=f"{name}.csv",
+            mime="text/csv",
+            icon=":material/download:",
+            key=f"_csv_{name}",
+            on_click="ignore",
+        )
+
+
+def class_counts(counts: pd.DataFrame, classes: tuple[str, ...]) -> alt.Chart:
+    """Pictures per class as stacked bars, a shade per split, the total written beside.
+
+    `counts`: columns class and one per split.
+    """
+    order = [column for column in counts.columns if column != "class"]
+    long = counts.melt("class", var_name="split", value_name="n")
+    bars = (
+        alt.Chart(long.assign(order=long["split"].map(order.index)))
+        .mark_bar(size=16)
+        .encode(
+            x=alt.X("n:Q", title="pictures", axis=alt.Axis(format=",d", tickCount=4)),
+            y=_class_axis(classes),
+            color=alt.Color("class:N", scale=class_scale(classes), legend=None),
+            opacity=alt.Opacity(
+                "split:N",
+                scale=alt.Scale(domain=order, range=[1.0, 0.6, 0.3]),
+                legend=alt.Legend(title=None, orient="top", symbolType="square", symbolFillColor=MIDDLE_GREY),
+            ),
+            order="order:Q",
+            tooltip=[
+                alt.Tooltip("class:N"),
+                alt.Tooltip("split:N"),
+                alt.Tooltip("n:Q", title="pictures", format=","),
+            ],
+        )
+    )
+    totals = long.groupby("class", as_index=False)["n"].sum()
+    return bars + _bar_end_labels(totals, "n", ",", classes)
+
+
+def brightness(table: pd.DataFrame, classes: tuple[str, ...]) -> alt.LayerChart:
+    """The spread of brightness per class: a box for the middle half, a line for the median, thin 5 % to 95 %.
+
+    `table`: as from `pictures.brightness_per_class`.
+    """
+    tooltip = [
+        alt.Tooltip("class:N"),
+        alt.Tooltip("n:Q", title="pictures", format=","),
+        *(alt.Tooltip(f"{name}:Q", title=title, format=".1f") for name, title in _QUANTILE_TITLES.items()),
+    ]
+    base = alt.Chart(table).encode(
+        y=_class_axis(classes),
+        color=alt.Color("class:N", scale=class_scale(classes), legend=None),
+        tooltip=tooltip,
+    )
+    scale = alt.Scale(domain=[0, 255])
+    values = alt.Axis(values=[0, 50, 100, 150, 200, 255])
+    whiskers = base.mark_rule(strokeWidth=2).encode(
+        x=alt.X("p5:Q", title="mean pixel value, 0 black to 255 white", scale=scale, axis=values), x2="p95:Q"
+    )
+    boxes = base.mark_bar(size=14).encode(x=alt.X("p25:Q", scale=scale), x2="p75:Q")
+    medians = base.mark_tick(size=20, thickness=3).encode(
+        x=alt.X("median:Q", scale=scale), color=alt.value(MIDDLE_GREY)
+    )
+    return whiskers + boxes + medians + _bar_end_labels(table, "p95", ".0f", classes, shown="median")
+
+
+_QUANTILE_TITLES = {
+    "p5": "5 % are darker than",
+    "p25": "25 % are darker than",
+    "median": "median",
+    "p75": "75 % are darker than",
+    "p95": "95 % are darker than",
+}
+
+
+def pixel_table(image: np.ndarray) -> pd.DataFrame:
+    """A picture, uint8 (h, w), as a row per pixel: row, column (counted from 0, top left), value."""
+    rows, columns = np.indices(image.shape)
+    return pd.DataFrame({"row": rows.ravel(), "column": columns.ravel(), "value": image.ravel()})
+
+
+def pixel_numbers(image: np.ndarray, cell_pixels: int = 21) -> alt.LayerChart:
+    """A picture, uint8 (h, w), with the number of every pixel written in its square."""
+    base = alt.Chart(pixel_table(image)).encode(
+        x=alt.X("column:O", axis=None),
+        y=alt.Y("row:O", axis=None),
+        tooltip=["row:Q", "column:Q", "value:Q"],
+    )
+    squares = base.mark_rect().encode(
+        color=alt.Color("value:Q", legend=None, scale=alt.Scale(domain=[0, 255], range=["black", "white"]))
+    )
+    numbers = base.mark_text(fontSize=9).encode(
+        text="value:Q",
+        color=alt.when(alt.datum.value > 127).then(alt.value("black")).otherwise(alt.value("#c8c8c8")),
+    )
+    return (squares + numbers).properties(width=alt.Step(cell_pixels), height=alt.Step(cell_pixels))
+
+
+def _class_axis(classes: tuple[str, ...]) -> alt.Y:
+    """Class names down the side, in the order of their label numbers."""
+    return alt.Y(
+        "class:N", sort=list(classes), title=None, axis=alt.Axis(ticks=False, domain=False, labelFlush=False)
+    )
+
+
+def _bar_end_labels(
+    table: pd.DataFrame, field: str, number_format: str, classes: tuple[str, ...], shown: str | None = None
+) -> alt.Chart:
+    """The number itself, written right of where its bar ends."""
+    return (
+        alt.Chart(table)
+        .mark_text(align="left", dx=6, color=MIDDLE_GREY)
+        .encode(
+            x=f"{field}:Q",
+            y=_class_axis(classes),
+            text=alt.Text(f"{shown or field}:Q", format=number_format),
+        )
+    )

@@ -1,0 +1,80 @@
+"""The frame of every page: menu, title, width. Every page calls `frame.page(...)` before anything else.
+
+It draws nothing of a page's content. The menu is a literal list, drawn by hand: the pages are discovered from
+the folder pages/, so that each is whole on its own when opened by its address.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from fashion import __version__
+from fashion.ui import state
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Page:
+    """An entry of the menu; `file` is relative to the entrypoint."""
+
+    file: str
+    title: str
+    icon: str
+
+
+PAGES = (
+    Page("streamlit_app.py", "Home", ":material/home:"),
+    Page("pages/dataset.py", "Dataset", ":material/grid_view:"),
+    Page("pages/train.py", "Train", ":material/model_training:"),
+    Page("pages/runs.py", "Runs", ":material/stacked_line_chart:"),
+    Page("pages/benchmark.py", "Benchmark", ":material/speed:"),
+    Page("pages/predict.py", "Predict", ":material/photo_camera:"),
+)
+
+# Lines of text stay readable on a wide screen; the rest of the look is in .streamlit/config.toml.
+STYLE = "<style>[data-testid='stMainBlockContainer'] { max-width: 72rem; }</style>"
+
+
+def page(title: str, lead: str, *, heading: str | None = None) -> None:
+    """Start a page: browser tab, state, menu, heading and one sentence on what one can do here.
+
+    `title`: the page's title in PAGES. `heading`: what stands on the page where it differs from the menu.
+    """
+    entry = _entry(title)
+    st.set_page_config(
+        page_title="Fashion Lab" if entry.title == "Home" else f"{entry.title} · Fashion Lab",
+        page_icon="👕",  # an emoji is drawn by the browser; a Material icon would be fetched from the internet
+        layout="wide",
+    )
+    state.initialise()
+    st.html(STYLE)
+    _menu()
+    st.title(heading or entry.title, anchor=False)
+    st.markdown(lead)
+
+
+def link(title: str, label: str | None = None, icon: str | None = None) -> None:
+    """A link to a page of the menu by its title; a page that this installation lacks draws nothing."""
+    entry = _entry(title)
+    if (ROOT / entry.file).exists():
+        st.page_link(entry.file, label=label or entry.title, icon=icon or entry.icon)
+
+
+def _entry(title: str) -> Page:
+    for entry in PAGES:
+        if entry.title == title:
+            return entry
+    raise ValueError(
+        f"The page must be one of {', '.join(entry.title for entry in PAGES)}. Received: {title!r}."
+    )
+
+
+def _menu() -> None:
+    with st.sidebar:
+        st.markdown("### Fashion Lab")
+        for entry in PAGES:
+            link(entry.title)
+        st.space("small")
+        st.caption(f"Version {__version__}")

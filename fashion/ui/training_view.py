@@ -1,0 +1,550 @@
+"""The Train page's pieces: the settings form, what is known before pressing Start, and the live view of a run.
+
+Settings and their limits come from `fashion.settings`; this module only draws them.
+"""
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+
+from fashion import architectures, datasets, estimate, evaluation, jobs, machine, runs
+from fashion.errors import FashionError, SettingsError
+from fashion.settings import DEFAULTS, FIELDS, FRAMEWORKS, RunSettings, learning_rate_at, parse_value
+from fashion.ui import cache, charts, components, frame, state
+
+TABS = {
+    "Network": ("architecture", "width", "inner_width", "dropout"),
+    "Learning": (
+        "epochs",
+        "batch_size",
+        "learning_rate",
+        "optimizer",
+        "schedule",
+        "weight_decay",
+        "label_smoothing",
+        "averaging",
+        "patience",
+        "seed",
+    ),
+    "Pictures": ("dataset", "num_train", "flip", "shift", "rotate", "zoom", "erase"),
+    "Machine": ("device", "precision", "framework"),
+}
+"""Which settings stand together. Every field of RunSettings is in exactly one (a test looks)."""
+
+_SLIDERS = ("dropout", "label_smoothing", "zoom", "erase", "shift", "rotate")
+
+
+# Before Start
+
+
+def settings_form() -> RunSettings | None:
+    """The settings as the visitor has them now, or None (said on the page) where they contradict each other."""
+    _read_link()
+    for tab, names in zip(st.tabs(list(TABS)), TABS.values(), strict=True):
+        with tab:
+            columns = st.columns(2, gap="medium")
+            for position, name in enumerate(names):
+                if name != "framework" or len(_frameworks()) > 1:
+                    with columns[position % 2]:
+                        _setting(name)
+    values = {name: st.session_state.get(name, getattr(DEFAULTS, name)) for name in FIELDS}
+    try:
+        return RunSettings(**values)
+    except SettingsError as error:
+        st.error(str(error), icon=":material/error:")
+        return None
+
+
+def _read_link() -> None:
+    """Take the settings from the link, and say what of it cannot be used: Streamlit drops that without a word."""
+    choices = {name: _choices(name) for name in FIELDS if FIELDS[name].choices or name == "device"}
+    problems = []
+    for name in FIELDS:
+        text = st.query_params.get(name)
+        if text is None or text in choices.get(name, {}).values():
+            continue
+        try:
+            value = parse_value(name, text)
+            FIELDS[name].check(name, value)
+            if name in choices and value not in choices[name]:
+                known = ", ".join(choices[name])
+                raise SettingsError(
+                    f"`{name}` must be one of those on this machine: {known}. Received: {text!r}."
+                )
+        except SettingsError as error:
+            problems.append(f"From the link: {error} The default is used.")
+            del st.query_params[name]
+    for problem in state.add_link_problems(problems):
+        st.warning(problem, icon=":material/link_off:")
+    state.read_plain_names(choices)
+
+
+def _setting(name: str) -> None:
+    """One control, made from its field; its value is in the session state under the field's name."""
+    field = FIELDS[name]
+    bound = state.in_url(name)
+    default = getattr(DEFAULTS, name)
+    if field.choices is not None or name == "device":
+        choices = _choices(name)
+        st.selectbox(
+            field.label,
+            list(choices),
+            index=list(choices).index(default),
+            format_func=choices.get,
+            help=field.help,
+            **bound,
+        )
+        if name == "device" and len(choices) == 1:
+            st.caption("No graphics card is seen here; the start page says what one needs.")
+    elif field.kind is bool:
+        st.toggle(field.label, value=default, help=field.help, **bound)
+    elif name in _SLIDERS:
+        kind = field.kind
+        st.slider(
+            field.label,
+            kind(field.low),
+            kind(field.high),
+            default,
+            kind(field.step),
+            help=field.help,
+            **bound,
+        )
+    else:
+        kind = field.kind
+        step = 0.0005 if name == "learning_rate" else kind(field.step)
+        st.number_input(
+            field.label,
+            kind(field.low),
+            kind(field.high),
+            default,
+            step,
+            format="%g" if kind is float else None,
+            help=field.help,
+            **bound,
+        )
+
+
+def _choices(name: str) -> dict[str, str]:
+    if name == "device":
+        gpus = cache.devices(st.session_state.get("framework", DEFAULTS.framework)).gpus
+        names = {"cpu": f"CPU: {cache.this_machine().processor}"}
+        return names | {f"gpu:{number}": f"GPU {number}: {gpu}" for number, gpu in enumerate(gpus)}
+    if name == "framework":
+        return {key: FRAMEWORKS[key] for key in _frameworks()}
+    if name == "dataset":
+        return {key: info.title for key, info in datasets.DATASETS.items()}
+    return FIELDS[name].choices
+
+
+def _frameworks() -> list[str]:
+    return [name for name in FRAMEWORKS if name in machine.installed_frameworks()]
+
+
+def reset_settings() -> None:
+    """Put every setting back to its default; a callback."""
+    for name in FIELDS:
+        state.choose(name, getattr(DEFAULTS, name))
+    state.forget_link_problems()
+
+
+def outlook(settings: RunSettings) -> None:
+    """What is known before Start: size, time and its basis, waiting runs."""
+    num_parameters, num_multiply_adds = architectures.cost_of(settings)
+    guess = estimate.estimate(settings, estimate.measured_here())
+    with st.container(horizontal=True, gap="medium"):
+        st.metric(
+            "Expected time",
+            estimate.in_words(guess.seconds),
+            help=f"Between {estimate.in_words(guess.low)} and {estimate.in_words(guess.high)}, from {guess.basis}. "
+            "It includes start-up and the final test.",
+            width="content",
+        )
+        st.metric(
+            "Parameters",
+            f"{num_parameters:,}",
+            help="The numbers that the network adjusts while it learns.",
+            width="content",
+        )
+        st.metric(
+            "Multiply-adds",
+            f"{num_multiply_adds / 1e6:,.2f} M",
+            help="Multiplications, each with an addition, to judge one picture. Training costs about three times "
+            "as much.",
+            width="content",
+        )
+    st.caption(f"{estimate.in_words(guess.low)} to {estimate.in_words(guess.high)}: {guess.basis}.")
+    before = len(jobs.active_runs())
+    if before:
+        st.caption(f":material/hourglass_top: {before} unfinished run(s) on this machine go first.")
+
+
+def previews(settings: RunSettings) -> None:
+    """The layer table, and the learning rate over the run as it is planned."""
+    shown = st.segmented_control(
+        "Look before you start",
+        ["Layers", "Learning rate"],
+        default="Layers",
+        key="_preview",
+        label_visibility="collapsed",
+    )
+    if shown == "Layers":
+        rows = architectures.table(architectures.layers_of(settings), (28, 28, 1))
+        table = pd.DataFrame(
+            {
+                "Layer": [row.name for row in rows],
+                "Output": [" x ".join(map(str, row.output_shape)) for row in rows],
+                "Parameters": [row.num_parameters for row in rows],
+                "Multiply-adds": [row.num_multiply_adds for row in rows],
+            }
+        )
+        st.dataframe(table, hide_index=True, alt="The layers of the network, first to last")
+    elif shown == "Learning rate":
+        charts.place(
+            _schedule_chart(settings),
+            alt_text=f"The planned learning rate over {settings.epochs} epochs: {settings.schedule}.",
+            table=_schedule_table(settings),
+            name="learning-rate",
+        )
+
+
+def _schedule_table(settings: RunSettings) -> pd.DataFrame:
+    points = 200
+    return pd.DataFrame(
+        {
+            "epoch": [settings.epochs * point / points for point in range(points + 1)],
+            "learning rate": [learning_rate_at(settings, point, points) for point in range(points + 1)],
+        }
+    )
+
+
+def _schedule_chart(settings: RunSettings) -> alt.Chart:
+    return (
+        alt.Chart(_schedule_table(settings))
+        .mark_line(interpolate="step-after" if settings.schedule == "step" else "linear")
+        .encode(
+            x=alt.X("epoch:Q", title="epoch"),
+            y=alt.Y("learning rate:Q", title="learning rate", axis=alt.Axis(format="~g")),
+            tooltip=[
+                alt.Tooltip("epoch:Q", format=".2f"),
+                alt.Tooltip("learning rate:Q", format=".3~g"),
+            ],
+        )
+        .properties(height=220)
+    )
+
+
+def start(settings: RunSettings) -> None:
+    """Queue a run with these settings and watch it; a refusal is said on the page."""
+    if not datasets.status(settings.dataset).present:
+        title = datasets.DATASETS[settings.dataset].title
+        st.error(
+            f"{title} is not on this machine yet. Fetch it on the Dataset page, or choose drawn garments."
+        )
+        frame.link("Dataset", "Fetch it")
+        return
+    try:
+        run = cache.queue().submit(settings, state.visitor())
+    except FashionError as error:
+        st.error(str(error), icon=":material/block:")
+        return
+    watch(run.id)
+
+
+def watch(name: str | None) -> None:
+    """Show this run on the Train page, or the form again; and put it into the link."""
+    if name is None:
+        st.query_params.pop(state.RUN, None)
+    else:
+        st.query_params[state.RUN] = name
+    st.rerun()
+
+
+def watched_run() -> runs.Run | None:
+    """The run that the link asks to watch, or None; a name that is none is told."""
+    name = st.query_params.get(state.RUN)
+    if name is None:
+        return None
+    try:
+        return runs.find(name)
+    except FashionError as error:
+        st.warning(str(error), icon=":material/link_off:")
+        return None
+
+
+def unfinished() -> None:
+    """Buttons to the runs that are waiting or running now, so that nobody loses sight of one."""
+    for run, _ in jobs.active_runs():
+        if run.kind == "training" and st.button(
+            f"Watch: {title(run)}", key=f"_watch_{run.id}", type="tertiary"
+        ):
+            watch(run.id)
+
+
+def title(run: runs.Run) -> str:
+    """A run in a few words: what is trained, and on what."""
+    name = estimate.describe(run.settings)
+    return f"{name} on {datasets.DATASETS[run.settings.dataset].title}"
+
+
+# While it runs
+
+
+def live(run: runs.Run) -> None:
+    """The run as it is now, refreshed every second while it is unfinished."""
+    cache.queue()  # a server that was restarted goes on serving its queue as soon as anyone looks
+    active = run.status().active
+    st.fragment(_live, run_every=1.0 if active else None, key=f"live-{run.id}-{active}")(run, active)
+
+
+def _live(run: runs.Run, was_active: bool) -> None:
+    status = run.status()
+    if was_active and not status.active:
+        st.rerun()  # the whole page: the run has ended, so its buttons change and the ticking stops
+    _progress(run, status)
+    log, steps = run.log(), run.steps()
+    if steps.empty and log.empty:
+        if status.active:
+            st.caption("The first curve appears a few seconds after the start.")
+        return
+    _numbers(run, status, log)
+    left, right = st.columns(2, gap="medium")
+    for column, measure in ((left, "loss"), (right, "accuracy")):
+        with column:
+            charts.place(
+                curve(steps, log, measure, run.settings.epochs),
+                alt_text=f"{measure.capitalize()} of training and validation over the epochs so far.",
+                table=log[["epoch", measure, f"val_{measure}"]],
+                name=f"{run.id}-{measure}",
+            )
+    _probes(run)
+    with left:
+        _small_curve(run, steps, "learning_rate", "learning rate", "~g")
+    with right:
+        _small_curve(run, steps, "images_per_second", "images per second", ",.0f")
+
+
+_STATE_WORDS = {
+    "queued": "Waiting",
+    "running": "Running",
+    "finished": "Finished",
+    "stopped": "Stopped",
+    "failed": "Failed",
+    "interrupted": "Cut off",
+}
+_PHASE_WORDS = {
+    "starting": "Starting the worker and loading the framework …",
+    "training": "Training",
+    "testing": "Testing the best epoch …",
+    "exporting": "Exporting the model for prediction …",
+}
+
+
+def _progress(run: runs.Run, status: runs.Status) -> None:
+    """State in words, a bar with the time left, and what can be done now."""
+    if status.state == "queued":
+        before = jobs.queue_position(run) or 0
+        st.progress(0.0, f"Waiting: {before} run(s) before this one." if before else "Next in line.")
+    elif status.state == "running":
+        parts = [_PHASE_WORDS.get(status.phase, "Running")]
+        if status.phase == "training":
+            parts = [f"Epoch {min(status.epoch + 1, status.num_epochs)} of {status.num_epochs}"]
+            if status.images_per_second:
+                parts.append(f"{status.images_per_second:,.0f} images/s")
+            if status.seconds_left is not None:
+                parts.append(f"{estimate.in_words(status.seconds_left)} left")
+            if runs.stop_request(run):
+                parts = ["Stopping …"]
+        st.progress(status.fraction, " · ".join(parts))
+    elif status.state == "failed":
+        st.error(status.reason, icon=":material/error:")
+    elif status.state in ("stopped", "interrupted"):
+        st.warning(f"**{_STATE_WORDS[status.state]}.** {status.reason}", icon=":material/pause_circle:")
+    _actions(run, status)
+
+
+def _actions(run: runs.Run, status: runs.Status) -> None:
+    queue = cache.queue()
+    with st.container(horizontal=True):
+        if status.active:
+            st.button(
+                "Stop",
+                icon=":material/stop:",
+                on_click=queue.stop,
+                args=(run,),
+                disabled=runs.stop_request(run) is not None,
+                help="Ends at the next step and keeps the best epoch.",
+                key="_stop",
+            )
+            return
+        if run.can_predict:
+            if st.button("Try it on a photo", icon=":material/photo_camera:", type="primary", key="_try"):
+                st.switch_page("pages/predict.py", query_params={"model": run.id})
+            if st.button("Look at its mistakes", icon=":material/search:", key="_open"):
+                st.switch_page("pages/runs.py", query_params={"open": run.id})
+        if status.state in ("stopped", "interrupted", "failed") and (run.can_resume or not run.has_model):
+            label = "Resume" if run.can_resume else "Start again"
+            st.button(
+                label,
+                icon=":material/play_arrow:",
+                on_click=_queue_again,
+                args=(queue.resume, run),
+                key="_resume",
+                help="Goes on after the last finished epoch." if run.can_resume else None,
+            )
+        if status.state in ("interrupted", "failed") and run.has_model and not run.can_predict:
+            st.button(
+                "Keep the best epoch",
+                icon=":material/save:",
+                on_click=_queue_again,
+                args=(queue.finish, run),
+                key="_finish",
+                help="Tests and exports it without training on.",
+            )
+
+
+def _queue_again(action, run: runs.Run) -> None:
+    try:
+        action(run)
+    except FashionError as error:
+        st.toast(str(error), icon=":material/error:")
+
+
+def _numbers(run: runs.Run, status: runs.Status, log: pd.DataFrame) -> None:
+    """The best epoch with its interval, and after the end the test."""
+    card = run.card()
+    with st.container(horizontal=True, gap="medium"):
+        if card:
+            _accuracy_metric("Test accuracy", card["metrics"]["test"])
+            _accuracy_metric("Validation accuracy", card["metrics"]["validation"])
+            st.metric(
+                "Training time",
+                estimate.in_words(card["train_seconds"]),
+                help=f"{card['machine'].get('processor', 'unknown processor')}, {card['device']}, batch size "
+                f"{card['batch_size']}, Keras {card['versions'].get('keras')}; start-up and test not counted.",
+                width="content",
+            )
+        elif len(log):
+            best = log.loc[log.val_accuracy.idxmax()]
+            n = datasets.DATASETS[run.settings.dataset].split_sizes["validation"]
+            low, high = evaluation.wilson_interval(round(best.val_accuracy * n), n)
+            st.metric(
+                "Best validation accuracy",
+                f"{best.val_accuracy:.1%}",
+                help=f"{low:.1%} to {high:.1%} with 95 % confidence, on {n:,} pictures; epoch {best.epoch:.0f}.",
+                width="content",
+            )
+        if status.best_epoch:
+            st.metric("Best epoch", f"{status.best_epoch} of {status.num_epochs}", width="content")
+        if len(log):
+            st.metric("Images per second", f"{log.images_per_second.iloc[-1]:,.0f}", width="content")
+    if card:
+        test = card["metrics"]["test"]
+        st.caption(
+            f"Test: {test['correct']:,} of {test['n']:,} right, 95 % interval {test['interval'][0]:.1%} to "
+            f"{test['interval'][1]:.1%}. The test pictures were used once, for the best epoch."
+        )
+
+
+def _accuracy_metric(label: str, metric: dict) -> None:
+    low, high = metric["interval"]
+    st.metric(
+        label,
+        f"{metric['accuracy']:.1%}",
+        help=f"{low:.1%} to {high:.1%} with 95 % confidence, on {metric['n']:,} pictures.",
+        width="content",
+    )
+
+
+def curve(steps: pd.DataFrame, log: pd.DataFrame, measure: str, num_epochs: int) -> alt.LayerChart:
+    """Training per few steps (thin) and per epoch, validation per epoch, with exact values on hover."""
+    epochs = pd.concat(
+        [
+            pd.DataFrame({"epoch": log.epoch, "value": log[measure], "curve": "training"}),
+            pd.DataFrame({"epoch": log.epoch, "value": log[f"val_{measure}"], "curve": "validation"}),
+        ]
+    )
+    x = alt.X("epoch:Q", title="epoch", scale=alt.Scale(domain=[0, num_epochs]), axis=alt.Axis(tickMinStep=1))
+    percent = ".1%" if measure == "accuracy" else ".3f"
+    y = alt.Y(
+        "value:Q",
+        title=measure,
+        scale=alt.Scale(zero=False),
+        axis=alt.Axis(format="%" if measure == "accuracy" else "~g"),
+    )
+    colour = alt.Color(
+        "curve:N",
+        scale=charts.curve_scale(),
+        legend=alt.Legend(title=None, orient="top", symbolType="stroke"),
+    )
+    tooltip = [
+        "curve:N",
+        alt.Tooltip("epoch:Q", format=".2f"),
+        alt.Tooltip("value:Q", title=measure, format=percent),
+    ]
+    thin = (
+        alt.Chart(steps.assign(value=steps[measure], curve="training")[["epoch", "value", "curve"]])
+        .mark_line(strokeWidth=1, opacity=0.45)
+        .encode(x=x, y=y, color=colour, tooltip=tooltip)
+    )
+    lines = (
+        alt.Chart(epochs)
+        .mark_line(strokeWidth=2.5)
+        .encode(
+            x=x,
+            y=y,
+            color=colour,
+            strokeDash=alt.StrokeDash("curve:N", scale=charts.curve_dash(), legend=None),
+        )
+    )
+    points = (
+        alt.Chart(epochs).mark_point(filled=True, size=60).encode(x=x, y=y, color=colour, tooltip=tooltip)
+    )
+    return (thin + lines + points).properties(height=280)
+
+
+def _small_curve(run: runs.Run, steps: pd.DataFrame, field: str, title: str, number_format: str) -> None:
+    chart = (
+        alt.Chart(steps[["epoch", field]])
+        .mark_line(strokeWidth=1.5, color=charts.MIDDLE_GREY)
+        .encode(
+            x=alt.X("epoch:Q", title="epoch", scale=alt.Scale(domain=[0, run.settings.epochs])),
+            y=alt.Y(f"{field}:Q", title=None, axis=alt.Axis(format=number_format, tickCount=4)),
+            tooltip=[
+                alt.Tooltip("epoch:Q", format=".2f"),
+                alt.Tooltip(f"{field}:Q", title=title, format=number_format),
+            ],
+        )
+        .properties(height=180, title=alt.Title(title, fontSize=13, fontWeight="normal", anchor="start"))
+    )
+    charts.place(
+        chart,
+        alt_text=f"The {title} over the run.",
+        table=steps[["step", "epoch", field]],
+        name=f"{run.id}-{field}",
+    )
+
+
+def _probes(run: runs.Run) -> None:
+    """The same dozen validation pictures as the network sees them after the latest epoch."""
+    probes = run.probes()
+    if probes is None or not len(probes["probabilities"]):
+        return
+    settings = run.settings
+    if not datasets.status(settings.dataset).present:
+        return
+    dataset = cache.dataset(settings.dataset)
+    classes = dataset.info.classes
+    images = dataset.validation.images[probes["indices"]]
+    labels = dataset.validation.labels[probes["indices"]]
+    latest = probes["probabilities"][-1].astype(float)
+    captions = []
+    for label, row in zip(labels, latest, strict=True):
+        answer = int(row.argmax())
+        mark = "✓" if answer == label else f"✗ is {classes[label]}"
+        captions.append(f"{classes[answer]} {row[answer]:.0%} {mark}")
+    st.subheader("The same dozen pictures after each epoch", anchor=False)
+    st.caption(
+        f"Validation pictures, which the network does not learn from; answers after epoch {len(probes['probabilities'])}. "
+        " The percentage is what the network claims, not how often it is right."
+    )
+    components.picture_grid(images, captions, key=f"_probes_{run.id}", size=88)

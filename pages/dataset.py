@@ -1,0 +1,104 @@
+"""The dataset page: the pictures a network learns from, one by one, on average, and where they come from."""
+
+import streamlit as st
+
+from fashion import datasets, pictures
+from fashion.ui import cache, charts, components, frame, state
+
+frame.page(
+    "Dataset",
+    "Look at the pictures before a network does: what they show, how many there are, and how alike.",
+)
+
+SECTIONS = ("Pictures", "One picture", "Averages", "Source")
+
+with st.container(horizontal=True):
+    name = components.dataset_input()
+    split = st.segmented_control(
+        "Split",
+        datasets.SPLIT_NAMES,
+        default="train",
+        required=True,
+        help=components.TERMS["split"],
+        on_change=state.first_page,
+        **state.in_url(state.SPLIT),
+    )
+dataset = components.dataset_or_stop(name)
+part = dataset.split(split)
+classes = dataset.info.classes
+
+section = st.segmented_control(
+    "Section",
+    SECTIONS,
+    default="Pictures",
+    required=True,
+    label_visibility="collapsed",
+    **state.in_url(state.SECTION),
+)
+
+if section == "Pictures":
+    components.picture_browser(part, classes)
+    st.subheader("How many there are", anchor=False)
+    counts = cache.class_counts(name)
+    charts.place(
+        charts.class_counts(counts, classes),
+        alt_text=f"Bars: number of pictures per class and split in {dataset.info.title}.",
+        table=counts,
+        name=f"{name}-pictures-per-class",
+    )
+
+elif section == "One picture":
+    position = components.picture_number(part)
+    image, label = part.images[position], classes[part.labels[position]]
+    large, received = st.columns([2, 3], gap="medium")
+    with large:
+        components.picture(
+            image,
+            f"{label}, number {position:,} of {split}",
+            alt=f"A picture labelled {label}, enlarged ten times",
+        )
+    with received:
+        st.subheader("What the network receives", anchor=False, help=components.TERMS["uint8"])
+        st.markdown(
+            f"The picture's **label** is {part.labels[position]}, which stands for **{label}**. The network is given "
+            "only the numbers, moved to a range around zero, where it learns more easily.",
+            help=components.TERMS["label"],
+        )
+        st.table(pictures.describe_arrays(image), hide_index=True, border="horizontal")
+    st.subheader("The picture as numbers", anchor=False, help=components.TERMS["pixel"])
+    with components.scrolling("pixels"):
+        charts.place(
+            charts.pixel_numbers(image),
+            alt_text=f"A grid of 28 by 28 squares with the pixel values of a picture labelled {label}.",
+            table=charts.pixel_table(image),
+            name=f"{name}-{split}-{position}",
+            stretch=False,
+        )
+
+elif section == "Averages":
+    st.subheader("The mean picture of each class", anchor=False)
+    st.markdown(
+        "All pictures of a class laid over each other. Where the mean is sharp, the pictures agree; where it is blurred, "
+        "they differ. Classes with similar means are easily mixed up."
+    )
+    components.picture_grid(
+        cache.mean_pictures(name, split),
+        classes,
+        key="_means",
+        alts=[f"Mean picture of {label}" for label in classes],
+        size=150,
+    )
+    st.subheader("How bright the pictures are", anchor=False, help=components.TERMS["brightness"])
+    st.markdown(
+        "The box holds the middle half of a class, the grey mark and the number its median, the line 5 % to 95 %."
+    )
+    spread = cache.brightness_per_class(name, split)
+    charts.place(
+        charts.brightness(spread, classes),
+        alt_text=f"Boxes: spread of the mean pixel value per class in the {split} split of {dataset.info.title}.",
+        table=spread.round(1),
+        name=f"{name}-{split}-brightness",
+    )
+
+else:
+    components.dataset_source(dataset)

@@ -1,0 +1,32 @@
+"""The training page: choose settings, start a run, and watch it learn; it goes on without the page."""
+
+import streamlit as st
+
+from fashion.ui import frame, training_view
+
+frame.page(
+    "Train",
+    "Choose the settings, press Start, and watch a network learn. A run goes on if you close this page.",
+)
+
+run = training_view.watched_run()
+if run is not None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader(training_view.title(run), anchor=False, help=f"Its name on this machine: {run.id}")
+        if st.button("New run", icon=":material/add:"):
+            training_view.watch(None)
+    training_view.live(run)
+    st.stop()
+
+top = st.container()
+settings = training_view.settings_form()
+if settings is None:
+    st.stop()
+with top:
+    training_view.outlook(settings)
+    with st.container(horizontal=True):
+        if st.button("Start", type="primary", icon=":material/play_arrow:"):
+            training_view.start(settings)
+        st.button("Defaults", icon=":material/undo:", on_click=training_view.reset_settings)
+        training_view.unfinished()
+training_view.previews(settings)

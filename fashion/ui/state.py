@@ -28,6 +28,7 @@ OPEN = "open"
 VIEW = "view"
 TESTED_SPLIT = "tested_split"
 AXIS = "axis"
+AXIS_COMPARED = "axis_compared"
 TRUE = "true"
 PREDICTED = "predicted"
 

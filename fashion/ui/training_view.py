@@ -40,7 +40,7 @@ _SLIDERS = ("dropout", "label_smoothing", "zoom", "erase", "shift", "rotate")
 def settings_form() -> RunSettings | None:
     """The settings as the visitor has them now, or None (said on the page) where they contradict each other."""
     _read_link()
-    for tab, names in zip(st.tabs(list(TABS)), TABS.values(), strict=True):
+    for tab, names in zip(st.tabs(list(TABS), key="_tabs"), TABS.values(), strict=True):
         with tab:
             columns = st.columns(2, gap="medium")
             for position, name in enumerate(names):
@@ -182,7 +182,7 @@ def previews(settings: RunSettings) -> None:
     """The layer table, and the learning rate over the run as it is planned."""
     shown = st.segmented_control(
         "Look before you start",
-        ["Layers", "Learning rate"],
+        ["Layers", "Planned learning rate"],
         default="Layers",
         key="_preview",
         label_visibility="collapsed",
@@ -198,7 +198,7 @@ def previews(settings: RunSettings) -> None:
             }
         )
         st.dataframe(table, hide_index=True, alt="The layers of the network, first to last")
-    elif shown == "Learning rate":
+    elif shown == "Planned learning rate":
         charts.place(
             _schedule_chart(settings),
             alt_text=f"The planned learning rate over {settings.epochs} epochs: {settings.schedule}.",

@@ -1,0 +1,179 @@
+"""The Train page offers every setting, refuses bad ones in words, queues runs, and shows how they stand."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from fashion import jobs, machine, runs
+from fashion.settings import DEFAULTS, FIELDS, RunSettings
+from fashion.ui import training_view
+
+ENTRY = str(Path(__file__).resolve().parents[1] / "streamlit_app.py")
+
+
+@pytest.fixture(autouse=True)
+def _no_gpu_and_no_worker(monkeypatch):
+    """No test asks a framework for devices, and queued runs stay queued."""
+    nothing = machine.Devices("tensorflow", (), None, "2026-01-01T00:00:00+00:00")
+    monkeypatch.setattr(machine, "devices", lambda framework="tensorflow", **_: nothing)
+    monkeypatch.setattr(jobs.LocalQueue, "start", lambda self: self)
+
+
+@pytest.fixture
+def page():
+    return AppTest.from_file(ENTRY, default_timeout=30).switch_page("pages/train.py")
+
+
+def press(at: AppTest, label: str) -> AppTest:
+    (button,) = [button for button in at.button if button.label == label]
+    return button.click().run()
+
+
+def words(elements) -> str:
+    return " ".join(element.value for element in elements)
+
+
+def test_every_setting_stands_in_exactly_one_tab():
+    """Nothing that defines a run is out of a visitor's reach."""
+    placed = [name for names in training_view.TABS.values() for name in names]
+
+    assert sorted(placed) == sorted(FIELDS)
+
+
+def test_the_page_opens_with_the_defaults_and_their_cost(page):
+    """A new visitor sees the number of parameters of the default network, and no complaint."""
+    page.run()
+
+    assert not page.exception
+    assert not page.error
+    assert {metric.label: metric.value for metric in page.metric}["Parameters"] == "220,522"
+
+
+def test_start_queues_a_run_with_the_chosen_settings_and_shows_it(page):
+    """The run folder holds what the form said, and the link names the run."""
+    page.run()
+    page.number_input(key="epochs").set_value(2)
+    page.selectbox(key="architecture").set_value("mlp")
+
+    press(page.run(), "Start")
+
+    (run,) = runs.list_runs()
+    assert run.settings == DEFAULTS.replace(epochs=2, architecture="mlp")
+    assert page.query_params["run"] == run.id
+    assert not page.exception
+
+
+def test_a_contradiction_is_told_and_start_is_not_offered(page):
+    """Weight decay without an optimizer that knows it: both values and the way out are named."""
+    page.run()
+    page.number_input(key="weight_decay").set_value(0.01).run()
+
+    assert "weight_decay=0.01, optimizer='adam'" in words(page.error)
+    assert "Start" not in [button.label for button in page.button]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [
+        ("epochs", "0", "`epochs` must be between 1 and 200. Received: epochs=0."),
+        ("epochs", "many", "`epochs` must be a whole number. Received: epochs='many'."),
+        ("learning_rate", "nan", "Received: learning_rate=nan."),
+        ("architecture", "../../etc", "`architecture` must be one of softmax, mlp, cnn, resnet."),
+        ("device", "gpu:7", "those on this machine: cpu. Received: 'gpu:7'."),
+    ],
+)
+def test_an_impossible_setting_in_a_link_is_named_and_the_default_used(page, name, value, complaint):
+    """A mistyped or hostile link harms nothing and is not silently ignored."""
+    page.query_params[name] = value
+
+    page.run()
+
+    assert not page.exception
+    assert complaint in words(page.warning)
+    assert getattr(DEFAULTS, name) == page.session_state[name]
+
+
+def test_a_link_names_choices_plainly(page):
+    """?architecture=resnet&epochs=3, as a teacher would write it, fills in the form."""
+    page.query_params["architecture"] = "resnet"
+    page.query_params["epochs"] = "3"
+
+    page.run()
+
+    assert page.selectbox(key="architecture").value == "resnet"
+    assert page.number_input(key="epochs").value == 3
+
+
+def test_a_run_that_is_not_there_is_named_and_the_form_shown(page):
+    """A link to a deleted run, or to a path, leads to the form."""
+    page.query_params["run"] = "../../etc/passwd"
+
+    page.run()
+
+    assert "Received: '../../etc/passwd'" in words(page.warning)
+    assert "Start" in [button.label for button in page.button]
+
+
+def test_a_visitor_may_not_fill_the_queue(page):
+    """The fourth unfinished run of one visitor is refused, with the limit."""
+    page.run()
+    for _ in range(3):
+        press(page, "Start")
+        page = press(page, "New run")
+
+    press(page, "Start")
+
+    assert "may have 3 unfinished runs" in words(page.error)
+    assert len(runs.list_runs()) == 3
+
+
+def test_stop_asks_the_worker_to_stop(page):
+    """The button leaves the file that the worker looks for at each step."""
+    run = runs.create(RunSettings())
+    page.query_params["run"] = run.id
+
+    press(page.run(), "Stop")
+
+    assert runs.stop_request(run) == "Stopped by hand."
+
+
+@pytest.mark.parametrize(
+    ("state", "shown"),
+    [("failed", "The loss must stay a number."), ("stopped", "Stopped by hand."), ("interrupted", "cut off")],
+)
+def test_an_ended_run_says_why_in_words(page, state, shown):
+    """The reason that the worker wrote is what the visitor reads."""
+    run = runs.create(RunSettings())
+    status = runs.Status(state=state, reason=shown, num_epochs=5)
+    runs.write_json(run.folder / "status.json", dataclasses.asdict(status))
+    page.query_params["run"] = run.id
+
+    page.run()
+
+    assert shown in words(page.error) + words(page.warning)
+    assert "Start again" in [button.label for button in page.button]
+    assert not page.exception
+
+
+def test_a_running_run_shows_progress_and_curves(page):
+    """Epoch, speed and time left stand on the bar, and the curve is drawn from the log."""
+    run = runs.create(RunSettings(epochs=5))
+    (run.folder / "log.csv").write_text(
+        "epoch,loss,accuracy,val_loss,val_accuracy,learning_rate,seconds,images_per_second\n"
+        "1,0.5,0.8,0.4,0.85,0.001,20,2750\n"
+    )
+    status = runs.Status(
+        state="running", phase="training", heartbeat=4e9, epoch=1, num_epochs=5, step=10, num_steps=100,
+        images_per_second=2750.0, seconds_left=75.0, best_epoch=1,
+    )  # fmt: skip
+    runs.write_json(run.folder / "status.json", dataclasses.asdict(status))
+    page.query_params["run"] = run.id
+
+    page.run()
+
+    assert not page.exception
+    metrics = {metric.label: metric.value for metric in page.metric}
+    assert metrics["Best validation accuracy"] == "85.0%"
+    assert metrics["Images per second"] == "2,750"

@@ -58,8 +58,10 @@ def optimizer(settings: RunSettings) -> keras.optimizers.Optimizer:
 
     It is one that comes with Keras, with a plain number as its rate, so that a checkpoint opens anywhere.
     """
-    # 0.999 averages over about a thousand steps, two epochs of the default run.
-    average = {"use_ema": True, "ema_momentum": 0.999} if settings.averaging else {}
+    # Over the last tenth of the run, a thousand steps at most: a longer memory would keep a short run's beginning.
+    num_steps = settings.epochs * (settings.num_train // settings.batch_size)
+    memory = min(max(num_steps / 10, 2), 1000)
+    average = {"use_ema": True, "ema_momentum": 1 - 1 / memory} if settings.averaging else {}
     rate = settings.learning_rate
     if settings.optimizer == "sgd":
         made = keras.optimizers.SGD(

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from fashion.ui import frame, training_view
+from fashion.ui import frame, settings_view, training_view
 
 frame.page(
     "Train",
@@ -19,14 +19,14 @@ if run is not None:
     st.stop()
 
 top = st.container()
-settings = training_view.settings_form()
+settings = settings_view.settings_form()
 if settings is None:
     st.stop()
 with top:
-    training_view.outlook(settings)
+    settings_view.outlook(settings)
     with st.container(horizontal=True):
         if st.button("Start", type="primary", icon=":material/play_arrow:"):
             training_view.start(settings)
-        st.button("Defaults", icon=":material/undo:", on_click=training_view.reset_settings)
+        st.button("Defaults", icon=":material/undo:", on_click=settings_view.reset_settings)
         training_view.unfinished()
-training_view.previews(settings)
+settings_view.previews(settings)

@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from fashion import jobs, machine, runs
 from fashion.settings import DEFAULTS, FIELDS, RunSettings
-from fashion.ui import training_view
+from fashion.ui import settings_view
 
 ENTRY = str(Path(__file__).resolve().parents[1] / "streamlit_app.py")
 
@@ -37,7 +37,7 @@ def words(elements) -> str:
 
 def test_every_setting_stands_in_exactly_one_tab():
     """Nothing that defines a run is out of a visitor's reach."""
-    placed = [name for names in training_view.TABS.values() for name in names]
+    placed = [name for names in settings_view.TABS.values() for name in names]
 
     assert sorted(placed) == sorted(FIELDS)
 
@@ -114,6 +114,18 @@ def test_a_run_that_is_not_there_is_named_and_the_form_shown(page):
 
     assert "Received: '../../etc/passwd'" in words(page.warning)
     assert "Start" in [button.label for button in page.button]
+
+
+def test_a_damaged_run_is_named_and_the_form_shown(page):
+    """Settings that cannot be read do not break the page."""
+    run = runs.create(RunSettings())
+    (run.folder / "settings.json").write_text("{")
+    page.query_params["run"] = run.id
+
+    page.run()
+
+    assert not page.exception
+    assert "must have a readable settings.json" in words(page.warning)
 
 
 def test_a_visitor_may_not_fill_the_queue(page):

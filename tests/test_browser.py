@@ -1,0 +1,122 @@
+"""The app in a real browser, on a real server: every page by its link, and the whole loop from training to a photo.
+
+Needs Chromium (Debian: apt-get install chromium). Without it these tests are skipped, unless
+FASHION_REQUIRE_BROWSER is set, as it is in continuous integration.
+"""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from fashion.ui import frame
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+expect = sync_api.expect
+
+ROOT = Path(__file__).resolve().parents[1]
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
+# These machines may be busy; a page that never comes fails all the same.
+PATIENCE_MS = 60_000
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        CHROMIUM is None and not os.environ.get("FASHION_REQUIRE_BROWSER"),
+        reason="no Chromium on the PATH (Debian: apt-get install chromium)",
+    ),
+]
+
+
+@contextlib.contextmanager
+def serving(runs_folder: Path):
+    """A freshly started server; yields its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py"]
+    command += ["--server.port", str(port), "--server.address", "127.0.0.1", "--server.headless", "true"]
+    environment = {**os.environ, "FASHION_RUNS": str(runs_folder)}
+    with open(runs_folder / "server.log", "wb") as log:
+        server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(300):
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(f"{address}/_stcore/health").read()
+                break
+            assert server.poll() is None, (runs_folder / "server.log").read_text()
+            time.sleep(0.2)
+        yield address
+    finally:
+        server.terminate()
+        server.wait()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_api.sync_playwright() as playwright:
+        assert CHROMIUM, "FASHION_REQUIRE_BROWSER is set, but no Chromium is on the PATH"
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def tab(browser):
+    """A page 1280 pixels wide that waits patiently and fails on an exception shown by the app."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    context.set_default_timeout(PATIENCE_MS)
+    yield context.new_page()
+    context.close()
+
+
+def settled(tab) -> None:
+    """Wait until the app has drawn what it has to draw, and see that it did not fail."""
+    tab.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+    assert tab.locator("[data-testid=stException]").count() == 0, tab.locator(
+        "[data-testid=stException]"
+    ).inner_text()
+
+
+@pytest.mark.parametrize("page", frame.PAGES, ids=lambda page: page.title)
+def test_every_page_opens_by_its_link_on_a_fresh_server(page, tab, tmp_path):
+    """A deep link shows the whole page, menu included, although nobody opened the start page before."""
+    with serving(tmp_path) as address:
+        tab.goto(address if page.title == "Home" else f"{address}/{Path(page.file).stem}")
+
+        expect(tab.locator("h1").first).to_be_visible(timeout=PATIENCE_MS)
+        settled(tab)
+        menu = tab.locator("[data-testid=stSidebar] [data-testid=stPageLink]")
+        titles = [text.splitlines()[-1] for text in menu.all_inner_texts()]
+        assert titles == [entry.title for entry in frame.PAGES]
+
+
+@pytest.mark.parametrize("page", frame.PAGES, ids=lambda page: page.title)
+def test_no_page_is_wider_than_a_phone(page, browser, tmp_path, phone_server):
+    """At 390 pixels nothing has to be scrolled sideways to be read."""
+    context = browser.new_context(viewport={"width": 390, "height": 844})
+    context.set_default_timeout(PATIENCE_MS)
+    tab = context.new_page()
+
+    tab.goto(phone_server if page.title == "Home" else f"{phone_server}/{Path(page.file).stem}")
+    tab.locator("h1").first.wait_for()
+    settled(tab)
+
+    width = tab.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
+    context.close()
+    assert width <= 390
+
+
+@pytest.fixture(scope="module")
+def phone_server(tmp_path_factory):
+    with serving(tmp_path_factory.mktemp("phone")) as address:
+        yield address

@@ -1,0 +1,58 @@
+"""The README says what is there: models with their figures, files, commands and settings."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from fashion import architectures, runs
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def row_of(run: runs.Run) -> str:
+    """The README's row of a shipped model, made from its card."""
+    card = run.card()
+    test = card["metrics"]["test"]
+    low, high = test["interval"]
+    megabytes = card["files"]["model.tflite"]["bytes"] / 1e6
+    parameters, _ = architectures.cost_of(run.settings)
+    return (
+        f"| {run.id} | {test['accuracy']:.4f} | {low:.4f} to {high:.4f} | {test['n']:,} | {parameters:,} "
+        f"| {megabytes:.1f} MB |"
+    )
+
+
+@pytest.mark.parametrize("run", runs.shipped(), ids=lambda run: run.id)
+def test_the_results_table_agrees_with_the_card(run):
+    """Accuracy, interval, n, parameters and size of each shipped model stand in the README as in its card."""
+    assert row_of(run) in README
+
+
+@pytest.mark.parametrize("run", runs.shipped(), ids=lambda run: run.id)
+def test_the_command_that_made_a_shipped_model_names_its_settings(run):
+    """Every setting that differs from the default stands in the README's command, with its value."""
+    command = re.search(r"```\n(python -m fashion train (?:.|\n)*?)```", README).group(1)
+    options = dict(re.findall(r"--([a-z-]+) (\S+)", command))
+
+    given = runs.RunSettings.from_text({name.replace("-", "_"): text for name, text in options.items()})
+
+    assert given == run.settings
+
+
+def test_every_module_stands_in_the_file_tree():
+    """A reader who looks for a file finds its purpose."""
+    modules = {path.name for path in (ROOT / "fashion").glob("*.py")} - {"__init__.py", "__main__.py"}
+
+    assert sorted(name for name in modules if name not in README) == []
+
+
+def test_every_environment_variable_is_explained():
+    """What the code reads from the environment stands in the table of settings, and nothing else does."""
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "fashion").rglob("*.py"))
+
+    read = set(re.findall(r'"(FASHION_[A-Z_]+)"', sources))
+    explained = set(re.findall(r"^\| `(FASHION_[A-Z_]+)` \|", README, flags=re.MULTILINE))
+
+    assert read == explained

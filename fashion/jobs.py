@@ -205,9 +205,7 @@ class LocalQueue:
 
     def _launch(self, run: Run) -> bool:
         """Start this run's worker; False if another server took it, or it could not start."""
-        try:
-            os.close(os.open(run.folder / "claim", os.O_CREAT | os.O_EXCL))
-        except OSError:
+        if not claim(run):
             return False
         self._stop_seen.pop(run.id, None)
         try:
@@ -219,6 +217,15 @@ class LocalQueue:
             return False
         self._children[run.id] = child
         return True
+
+
+def claim(run: Run) -> bool:
+    """Take a waiting run for oneself; False if another process has it. Whoever claims it starts its worker."""
+    try:
+        os.close(os.open(run.folder / "claim", os.O_CREAT | os.O_EXCL))
+    except OSError:
+        return False
+    return True
 
 
 def start_worker(run: Run) -> subprocess.Popen:

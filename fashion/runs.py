@@ -6,6 +6,7 @@ the worker) and is replaced atomically, so a reader never sees half a file.
 """
 
 import dataclasses
+import io
 import json
 import os
 import re
@@ -13,6 +14,7 @@ import secrets
 import shutil
 import time
 import zipfile
+import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -114,6 +116,10 @@ class Run:
             return status
         silent = time.time() - (status.heartbeat or status.started or 0.0)
         gone = status.process_id is not None and not _is_worker(status.process_id)
+        if gone:
+            status = self._stored_status()  # it may have written its last word just before it went
+            if status.state != "running":
+                return status
         if gone or silent > HEARTBEAT_LIMIT_SECONDS:
             why = "its process ended without a word" if gone else f"it gave no sign for {silent:.0f} s"
             advice = "Resume it to go on from there." if self.can_resume else "Start it again."
@@ -339,12 +345,14 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 def _read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     try:
-        table = pd.read_csv(path, on_bad_lines="skip")
-    except (FileNotFoundError, pd.errors.EmptyDataError):
+        # Rows are appended: what follows the last line break is half written ("12" may become "1234").
+        whole_lines = path.read_bytes().rpartition(b"\n")[0].decode("utf-8", errors="replace")
+        table = pd.read_csv(io.StringIO(whole_lines), on_bad_lines="skip")
+    except (FileNotFoundError, pd.errors.EmptyDataError, pd.errors.ParserError):
         return pd.DataFrame(columns=list(columns), dtype=float)
-    # Rows are appended: the last may be half written, and a damaged file may hold anything.
+    # A damaged file may hold anything; a row counts only if all of it is numbers.
     table = table.reindex(columns=list(columns)).apply(pd.to_numeric, errors="coerce")
-    return table.dropna(subset=[columns[0]])
+    return table.dropna().reset_index(drop=True)
 
 
 def _read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray] | None:
@@ -353,7 +361,7 @@ def _read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray] | 
             return {name: arrays[name] for name in names}
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise RunError(
             f"{path.name} must hold the arrays {', '.join(names)}. {error}. Delete the run."
         ) from None

@@ -45,7 +45,7 @@ class Field:
                 raise SettingsError(f"`{name}` must be true or false. Received: {name}={value!r}.")
             return
         if self.choices is not None:
-            if value not in self.choices:
+            if not isinstance(value, str) or value not in self.choices:
                 raise SettingsError(
                     f"`{name}` must be one of {', '.join(self.choices)}. Received: {name}={value!r}."
                 )
@@ -186,7 +186,7 @@ FIELDS: dict[str, Field] = {
     ),
     "patience": _number(
         "Early stopping",
-        "Stop after so many epochs without a better validation loss; 0 never stops early. Too small a number "
+        "Stop after so many epochs without a better validation accuracy; 0 never stops early. Too small a number "
         "takes a chance dip for the end.",
         int, 0, 50, 1,
     ),
@@ -256,10 +256,9 @@ class RunSettings:
     def __post_init__(self) -> None:
         for name, field in FIELDS.items():
             value = getattr(self, name)
-            if field.kind is float and isinstance(value, int) and not isinstance(value, bool):
-                value = float(value)
-                object.__setattr__(self, name, value)
             field.check(name, value)
+            if field.kind is float:
+                object.__setattr__(self, name, float(value))
         device, _, index = self.device.partition(":")
         if self.device != "cpu" and not (device == "gpu" and index.isdecimal() and len(index) <= 3):
             raise SettingsError(

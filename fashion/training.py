@@ -16,7 +16,7 @@ import numpy as np
 
 from fashion import architectures, datasets, evaluation, machine, networks, runs
 from fashion.augmentation import Augmentation
-from fashion.errors import DataError, ModelError
+from fashion.errors import JobError, ModelError
 from fashion.settings import FRAMEWORKS, RunSettings, learning_rate_at
 from fashion.worker import Diverged, Reporter, StopRequested
 
@@ -36,7 +36,7 @@ class Batches(keras.utils.PyDataset):
     A batch is (uint8 pictures, float32 one-hot labels); the incomplete last batch of an epoch is left out.
     """
 
-    def __init__(self, split: datasets.Split, settings: RunSettings, num_classes: int, epoch: int = 0):
+    def __init__(self, split: datasets.Split, settings: RunSettings, num_classes: int):
         super().__init__(workers=1, max_queue_size=8)
         self.images = split.images
         self.targets = np.eye(num_classes, dtype=np.float32)[split.labels]
@@ -48,8 +48,12 @@ class Batches(keras.utils.PyDataset):
             zoom=settings.zoom,
             erase=settings.erase,
         )
+        self.shuffle(epoch=0)
+
+    def shuffle(self, epoch: int) -> None:
+        """Put the pictures into the order of this epoch, counted from 0."""
         self.epoch = epoch
-        self._order = self._shuffled()
+        self._order = np.random.default_rng((self.settings.seed, epoch)).permutation(len(self.images))
 
     def __len__(self) -> int:
         return len(self.images) // self.settings.batch_size
@@ -61,13 +65,6 @@ class Batches(keras.utils.PyDataset):
         if not self.augmentation.none:
             images = self.augmentation(images, np.random.default_rng((self.settings.seed, self.epoch, index)))
         return images, self.targets[chosen]
-
-    def on_epoch_end(self) -> None:
-        self.epoch += 1
-        self._order = self._shuffled()
-
-    def _shuffled(self) -> np.ndarray:
-        return np.random.default_rng((self.settings.seed, self.epoch)).permutation(len(self.images))
 
 
 class Recorder(keras.callbacks.Callback):
@@ -87,6 +84,7 @@ class Recorder(keras.callbacks.Callback):
     ):
         super().__init__()
         self.run, self.settings, self.reporter = run, settings, reporter
+        self.batches = batches
         self.steps_per_epoch = len(batches)
         self.num_steps = self.steps_per_epoch * settings.epochs
         self.validation = data.validation
@@ -99,6 +97,13 @@ class Recorder(keras.callbacks.Callback):
         self.stop_reason: str | None = None
         self._elapsed_before = float(log.seconds.sum()) if len(log) else 0.0
         self._validation_seconds = 0.0
+
+    @property
+    def complete(self) -> bool:
+        """Whether all epochs are done, or so many without a better one that the settings say to stop."""
+        patience = self.settings.patience
+        waited = self.epoch - (self.best_epoch or 0)
+        return self.epoch >= self.settings.epochs or (patience > 0 and waited >= patience)
 
     def on_train_begin(self, logs=None) -> None:
         if self.averaging:
@@ -115,6 +120,12 @@ class Recorder(keras.callbacks.Callback):
         )
 
     def on_epoch_begin(self, epoch, logs=None) -> None:
+        self.batches.shuffle(self.epoch)
+        # Keras' checkpoints do not hold how far dropout's random numbers got: begun anew from (seed, layer, epoch),
+        # a resumed run drops what the uninterrupted one would have dropped.
+        for number, layer in enumerate(self.model.layers):
+            if isinstance(layer, keras.layers.Dropout) and layer.rate:
+                layer.seed_generator.state.assign([self.settings.seed + number, self.epoch * 2**20])
         self._epoch_started = time.perf_counter()
         # (seconds into the epoch, steps, loss sum, accuracy sum) at the last written row
         self._last_written = (0.0, 0, 0.0, 0.0)
@@ -122,16 +133,16 @@ class Recorder(keras.callbacks.Callback):
     def on_train_batch_begin(self, batch, logs=None) -> None:
         if self.settings.schedule != "constant":
             step = self.epoch * self.steps_per_epoch + batch
+            if self.settings.framework == "jax":
+                self.model.jax_state_sync()  # within an epoch JAX computes on a copy of the optimizer's variables
             self.model.optimizer.learning_rate = learning_rate_at(self.settings, step, self.num_steps)
 
     def on_train_batch_end(self, batch, logs=None) -> None:
+        # Keras counts whole calls: the last of an epoch may hold fewer steps than the number says.
+        steps = min(batch + 1, self.steps_per_epoch)
         if not np.isfinite(logs["loss"]):
-            raise Diverged(
-                f"The loss must stay a number. It became {logs['loss']} in epoch {self.epoch + 1}, step {batch + 1}: the "
-                f"steps are too large. Use a smaller learning rate than {self.settings.learning_rate:g}, e.g. a tenth "
-                "of it. The best epoch so far is kept."
-            )
-        self._write_step(batch + 1, logs)
+            raise self._diverged(f"step {steps}", float(logs["loss"]))
+        self._write_step(steps, logs)
         self.stop_reason = self.reporter.stop_reason()
         if self.stop_reason is not None:
             self.model.stop_training = True
@@ -165,13 +176,13 @@ class Recorder(keras.callbacks.Callback):
         _append(self.run.folder / "log.csv", runs.LOG_COLUMNS, row)
         save(self.model, self.run.folder / "last.keras")
         self.reporter.update(epoch=self.epoch, step=0, best_epoch=self.best_epoch)
-        patience = self.settings.patience
-        if patience and self.epoch - (self.best_epoch or 0) >= patience:
-            self.model.stop_training = True
+        self.model.stop_training = self.complete
 
     def _validate_and_keep(self, best_epoch: int) -> tuple[float, float]:
         """Validation loss and accuracy; saves the model if it is the best so far."""
         probabilities = predict(self.model, self.validation.images)
+        if not np.isfinite(probabilities).all():  # the loss is taken before the step that spoils the weights
+            raise self._diverged("validation", float("nan"))
         labels = self.validation.labels
         picked = np.clip(probabilities[np.arange(len(labels)), labels], 1e-7, 1.0)
         accuracy = float((probabilities.argmax(axis=1) == labels).mean())
@@ -180,6 +191,13 @@ class Recorder(keras.callbacks.Callback):
             self.best_accuracy, self.best_epoch = accuracy, best_epoch
             save(self.model, self.run.folder / "model.keras")
         return float(-np.log(picked).mean()), accuracy
+
+    def _diverged(self, place: str, loss: float) -> Diverged:
+        kept = "The best epoch so far is kept." if self.best_epoch is not None else "No epoch was finished."
+        return Diverged(
+            f"The loss must stay a number. It became {loss} in epoch {self.epoch + 1}, {place}: the steps are too "
+            f"large. Use a smaller learning rate than {self.settings.learning_rate:g}, e.g. a tenth of it. {kept}"
+        )
 
     def _write_probes(self, probabilities: np.ndarray) -> None:
         before = self.run.probes()
@@ -230,22 +248,30 @@ def train(run: runs.Run, settings: RunSettings, reporter: Reporter) -> None:
     data = datasets.load(settings.dataset)
     num_classes = len(data.info.classes)
     split = _first_images(data.train, settings.num_train)
-    batches = Batches(split, settings, num_classes, epoch=len(run.log()))
+    batches = Batches(split, settings, num_classes)
+    steps_per_call = _steps_per_call(settings, data, len(batches))
     checkpoint = run.folder / "last.keras"
     if checkpoint.exists():
         model = keras.saving.load_model(checkpoint, safe_mode=True)
-        model.steps_per_execution = _steps_per_call(settings, data, len(batches))
+        model.steps_per_execution = steps_per_call
+        _forget_after(run, int(model.optimizer.iterations) // len(batches))
     else:
         for name in ("log.csv", "steps.csv", "probes.npz", "model.keras"):
             (run.folder / name).unlink(missing_ok=True)
         model = networks.build(settings, data.info.image_shape, num_classes)
-        networks.compile_for_training(
-            model, settings, num_classes, _steps_per_call(settings, data, len(batches))
-        )
+        networks.compile_for_training(model, settings, num_classes, steps_per_call)
     recorder = Recorder(run, settings, reporter, batches, data)
-    if recorder.epoch >= settings.epochs:
+    if recorder.complete:
         return
-    model.fit(batches, epochs=settings.epochs, initial_epoch=recorder.epoch, callbacks=[recorder], verbose=0)
+    (run.folder / "card.json").unlink(missing_ok=True)  # of an earlier stop; it speaks of another best epoch
+    model.fit(
+        batches,
+        epochs=settings.epochs,
+        initial_epoch=recorder.epoch,
+        callbacks=[recorder],
+        shuffle=False,  # the batches are shuffled already; Keras would draw their order from a generator of its own
+        verbose=0,
+    )
     if recorder.stop_reason is not None:
         raise StopRequested(recorder.stop_reason)
 
@@ -386,6 +412,12 @@ def probe_indices(labels: np.ndarray) -> np.ndarray:
     return np.array((first + second)[:NUM_PROBES])
 
 
+def _forget_after(run: runs.Run, epoch: int) -> None:
+    """Take from the tables what the checkpoint of this epoch does not know: it will be trained again."""
+    for name, table in (("log.csv", run.log()), ("steps.csv", run.steps())):
+        runs.write_text(run.folder / name, table[table.epoch <= epoch].to_csv(index=False))
+
+
 def _first_images(split: datasets.Split, count: int) -> datasets.Split:
     return (
         split
@@ -396,6 +428,8 @@ def _first_images(split: datasets.Split, count: int) -> datasets.Split:
 
 def _steps_per_call(settings: RunSettings, data: datasets.Dataset, num_steps: int) -> int:
     """Steps between two looks at Python: many for tiny networks, whose steps cost less than the look itself."""
+    if settings.framework == "torch":
+        return 1  # Keras offers no more with PyTorch
     _, cost = architectures.cost_of(settings, (*data.info.image_shape[:2], 1))
     seconds = 3 * cost * settings.batch_size / _ASSUMED_MULTIPLY_ADDS_PER_SECOND
     return int(min(max(_SECONDS_PER_CALL / max(seconds, 1e-9), 1), 32, num_steps))
@@ -404,12 +438,12 @@ def _steps_per_call(settings: RunSettings, data: datasets.Dataset, num_steps: in
 def _check_framework(settings: RunSettings) -> None:
     loaded = keras.backend.backend()
     if loaded != settings.framework:
-        raise ModelError(
+        raise JobError(
             f"This run needs the framework {FRAMEWORKS[settings.framework]}. Received a worker with {loaded}. Start it "
             "through the app or `python -m fashion train`, which set KERAS_BACKEND."
         )
     if settings.device != "cpu" and not keras.distribution.list_devices("gpu"):
-        raise DataError(
+        raise JobError(
             f"This run asks for {settings.device}. Received a machine on which {FRAMEWORKS[loaded]} sees no GPU. Choose the "
             "CPU, or install the GPU packages (requirements-gpu.txt)."
         )

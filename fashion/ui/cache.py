@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from fashion import datasets, jobs, machine, pictures, predictor, runs, sketches
+from fashion import datasets, evaluation, jobs, machine, pictures, predictor, runs, sketches, summary
 
 
 @st.cache_resource(max_entries=len(datasets.DATASETS), show_spinner="Loading the pictures …")
@@ -88,3 +88,19 @@ def model(name: str) -> predictor.Predictor:
 @st.cache_resource(max_entries=8, show_spinner="Loading the model …")
 def _model(name: str, modified_ns: int) -> predictor.Predictor:
     return predictor.Predictor(runs.find(name))
+
+
+def reliability(name: str) -> pd.DataFrame | None:
+    """How often answers of each confidence were right on the model's test pictures: see `evaluation.reliability`.
+
+    None where the run has kept no answers. Raises RunError if what it kept is damaged, or there is no such run.
+    """
+    run = runs.find(name)
+    path = run.folder / "evaluation.npz"
+    return _reliability(name, path.stat().st_mtime_ns) if path.exists() else None
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _reliability(name: str, modified_ns: int) -> pd.DataFrame:
+    said = summary.predictions(summary.summarise(runs.find(name)))
+    return evaluation.reliability(said.probabilities, said.labels)

@@ -10,7 +10,7 @@ import streamlit as st
 
 from fashion import datasets, evaluation
 from fashion.errors import DataError, RunError
-from fashion.summary import Predictions, RunSummary, accuracy_in_words
+from fashion.summary import Predictions, RunSummary
 from fashion.ui import cache, charts, components, frame, state
 
 PER_PAGE = 24
@@ -18,6 +18,8 @@ PER_PAGE = 24
 _SHADES = ("#e3eeed", "#0b6e72")
 _WHITE_TEXT_ABOVE = 0.6
 _CELL = "cell"
+_BY_HAND = "_cells_chosen_by_hand"
+_PERCENT = st.column_config.NumberColumn(format="%.1f%%")
 _SAID_MEANS = "A percentage is what the network claimed for that class, not how often it is right."
 
 
@@ -67,23 +69,32 @@ def confusion(one: RunSummary, said: Predictions) -> None:
     classes = one.classes
     matrix = evaluation.confusion_matrix(said.labels, said.probabilities.argmax(axis=1), len(classes))
     cells = confusion_cells(matrix, classes)
+    right = evaluation.accuracy(said.probabilities, said.labels)
     st.markdown(
-        f"How often each class was taken for each, on {len(said):,} {said.split} pictures: "
-        f"{accuracy_in_words(evaluation.accuracy(said.probabilities, said.labels))}. The right answers are on the "
-        "diagonal; a darker cell is a larger share of its row. Click a cell to see its pictures."
+        f"How often each class was taken for each: {right.correct:,} of {right.n:,} {said.split} pictures are right, on the "
+        f"diagonal ({right.value:.1%}, 95 % interval {right.low:.1%} to {right.high:.1%}). A darker cell is a larger share "
+        "of its row. Click a cell to see its pictures."
     )
-    key = f"_confusion_{one.run.id}_{said.split}"
-    chart = (_confusion_squares(cells, classes) + _confusion_counts(cells, classes)).properties(height=440)
-    event = charts.place(
-        chart,
-        alt_text=f"Confusion matrix of {one.name}: counts per true class (rows) and predicted class (columns).",
-        table=cells,
-        name=f"{one.run.id}-{said.split}-confusion",
-        select_key=key,
-    )
-    _follow_click(key, event, classes)
+    key = confusion_key(one, said)
+    _follow_click(key, classes)
+    above = st.container()
     true, predicted = _cell_input(matrix, classes)
+    with above:
+        chosen = cells[(cells.true == true) & (cells.predicted == predicted)]
+        st.altair_chart(
+            confusion_chart(cells, chosen, classes),
+            width="stretch",
+            key=key,
+            on_select="rerun",
+            alt=f"Confusion matrix of {one.name}: counts per true class (rows) and predicted class (columns).",
+        )
+        _confusion_table(matrix, classes, f"{one.run.id}-{said.split}-confusion")
     _cell_pictures(one, said, classes.index(true), classes.index(predicted))
+
+
+def confusion_key(one: RunSummary, said: Predictions) -> str:
+    """The widget key of the matrix: another one after each choice by hand, which lets go of the cell clicked before."""
+    return f"_confusion_{one.run.id}_{said.split}_{state.count(_BY_HAND)}"
 
 
 def confusion_cells(matrix: np.ndarray, classes: tuple[str, ...]) -> pd.DataFrame:
@@ -102,23 +113,30 @@ def confusion_cells(matrix: np.ndarray, classes: tuple[str, ...]) -> pd.DataFram
     )
 
 
-def _confusion_axes(classes: tuple[str, ...]) -> dict[str, alt.X | alt.Y]:
+def confusion_chart(cells: pd.DataFrame, chosen: pd.DataFrame, classes: tuple[str, ...]) -> alt.LayerChart:
+    """Squares with their counts; a click selects one. `cells`: as from `confusion_cells`; `chosen`: the row to outline."""
     axis = {"labelLimit": 90, "labelOverlap": False}
     order = list(classes)
-    return {
+    axes = {
         "x": alt.X("predicted:N", sort=order, title="predicted class", axis=alt.Axis(labelAngle=-60, **axis)),
         "y": alt.Y("true:N", sort=order, title="true class", axis=alt.Axis(**axis)),
     }
+    outline = (
+        alt.Chart(chosen)
+        .mark_rect(cornerRadius=2, filled=False, strokeWidth=3, stroke=charts.SPLIT_COLOURS["validation"])
+        .encode(**axes)
+    )
+    layers = _confusion_squares(cells).encode(**axes), outline, _confusion_counts(cells).encode(**axes)
+    return alt.layer(*layers).properties(height=440)
 
 
-def _confusion_squares(cells: pd.DataFrame, classes: tuple[str, ...]) -> alt.Chart:
+def _confusion_squares(cells: pd.DataFrame) -> alt.Chart:
     clicked = alt.selection_point(name=_CELL, fields=["true", "predicted"], toggle=False)
     return (
         # Cells without pictures stay empty: a dark page would be mostly bright squares otherwise.
         alt.Chart(cells[cells["count"] > 0])
         .mark_rect(cornerRadius=2, cursor="pointer")
         .encode(
-            **_confusion_axes(classes),
             # The square root sets 1 % apart from 3 %, which is where the mistakes are.
             color=alt.Color(
                 "share:Q",
@@ -137,7 +155,7 @@ def _confusion_squares(cells: pd.DataFrame, classes: tuple[str, ...]) -> alt.Cha
     )
 
 
-def _confusion_counts(cells: pd.DataFrame, classes: tuple[str, ...]) -> alt.Chart:
+def _confusion_counts(cells: pd.DataFrame) -> alt.Chart:
     shade = (
         alt.when(alt.datum["count"] == 0)
         .then(alt.value(charts.MIDDLE_GREY))
@@ -145,16 +163,29 @@ def _confusion_counts(cells: pd.DataFrame, classes: tuple[str, ...]) -> alt.Char
         .then(alt.value("white"))
         .otherwise(alt.value("#14181a"))
     )
-    return (
-        alt.Chart(cells)
-        .mark_text(fontSize=11, cursor="pointer")
-        .encode(**_confusion_axes(classes), text="count:Q", color=shade)
-    )
+    return alt.Chart(cells).mark_text(fontSize=11, cursor="pointer").encode(text="count:Q", color=shade)
 
 
-def _follow_click(key: str, event: object, classes: tuple[str, ...]) -> None:
+def _confusion_table(matrix: np.ndarray, classes: tuple[str, ...], name: str) -> None:
+    """The same counts to read and download: a row per true class, a column per predicted one."""
+    table = pd.DataFrame(matrix, columns=list(classes))
+    table.insert(0, "true class", list(classes))
+    with st.popover("Table", icon=":material/table:", type="tertiary"):
+        st.dataframe(table, hide_index=True, alt="Counts per true class (rows) and predicted class (columns)")
+        st.download_button(
+            "Download as CSV",
+            table.to_csv(index=False),
+            file_name=f"{name}.csv",
+            mime="text/csv",
+            icon=":material/download:",
+            key=f"_csv_{name}",
+            on_click="ignore",
+        )
+
+
+def _follow_click(key: str, classes: tuple[str, ...]) -> None:
     """Move the two choices to a newly clicked cell; what comes from the browser is checked."""
-    clicked = event.selection.get(_CELL) if event else None
+    clicked = state.selected(key).get(_CELL)
     pair = (clicked[0].get("true"), clicked[0].get("predicted")) if clicked else None
     if state.is_new(f"{key}_seen", pair) and pair and set(pair) <= set(classes):
         state.choose(state.TRUE, pair[0])
@@ -177,11 +208,16 @@ def _cell_input(matrix: np.ndarray, classes: tuple[str, ...]) -> tuple[str, str]
                     classes,
                     index=classes.index(default),
                     width=200,
-                    on_change=_first_page,
+                    on_change=_choose_by_hand,
                     **state.in_url(key),
                 )
             )
     return chosen[0], chosen[1]
+
+
+def _choose_by_hand() -> None:
+    state.count(_BY_HAND, 1)
+    _first_page()
 
 
 def _first_page() -> None:
@@ -224,18 +260,25 @@ def show_answers(
     """Pictures at these positions with the probability of the predicted and of the true class; a table without `part`."""
     table = answers(said, positions, classes)
     if part is None:
-        shares = {name: st.column_config.NumberColumn(format="percent") for name in table.columns[3:]}
-        st.dataframe(table, hide_index=True, column_config=shares, alt="Answers with their probabilities")
+        shares = ["for predicted", "for true"]
+        st.dataframe(
+            table.assign(**{name: 100 * table[name] for name in shares}),
+            hide_index=True,
+            column_config=dict.fromkeys(shares, _PERCENT),
+            alt="Answers with their probabilities",
+        )
         return
     captions, alts = [], []
     for number, predicted, true, claimed, for_true in table.itertuples(index=False, name=None):
-        captions.append(
-            f"{predicted} {claimed:.1%}"
-            if predicted == true
-            else f"{predicted} {claimed:.1%}, {true} {for_true:.1%}"
-        )
+        claims = {predicted: claimed, true: for_true}
+        captions.append(", ".join(_unbroken(f"{name} {share:.1%}") for name, share in claims.items()))
         alts.append(f"Number {number}, labelled {true}, taken for {predicted} with {claimed:.1%}")
     components.picture_grid(part.images[positions], captions, key=key, alts=alts, size=104)
+
+
+def _unbroken(text: str) -> str:
+    """The text with spaces and hyphens at which a narrow caption is not broken."""
+    return text.replace(" ", "\u00a0").replace("-", "\u2011")
 
 
 def answers(said: Predictions, positions: np.ndarray, classes: tuple[str, ...]) -> pd.DataFrame:
@@ -278,24 +321,16 @@ def per_class(one: RunSummary, said: Predictions) -> None:
         table=table,
         name=f"{one.run.id}-{said.split}-classes",
     )
+    shares = {"accuracy": "Accuracy", "low": "95 % from", "high": "to", "precision": "Precision"}
+    percent = {title: 100 * table[name] for name, title in shares.items()}
     st.dataframe(
-        table.rename(
-            columns={"class": "Class", "n": "Pictures", "correct": "Right", "accuracy": "Accuracy"}
-            | {"low": "95 % from", "high": "to", "precision": "Precision"}
-        ),
+        pd.DataFrame({"Class": table["class"], "Pictures": table.n, "Right": table.correct, **percent}),
         hide_index=True,
         height="content",
-        column_config={
-            **{
-                name: st.column_config.NumberColumn(format="percent")
-                for name in ("Accuracy", "95 % from", "to")
-            },
-            "Precision": st.column_config.NumberColumn(
-                format="percent", help="Of the pictures called this class, the share that belong to it."
-            ),
-        },
+        column_config=dict.fromkeys(shares.values(), _PERCENT),
         alt="Accuracy, interval and precision of each class",
     )
+    st.caption("Precision: of the pictures called this class, the share that belong to it.")
 
 
 def per_class_chart(table: pd.DataFrame, classes: tuple[str, ...]) -> alt.LayerChart:
@@ -404,13 +439,13 @@ def temperature_in_words(temperature: float) -> str:
 def reliability_chart(table: pd.DataFrame) -> alt.LayerChart:
     """Accuracy over confidence per range, with intervals and the number of answers; as from `evaluation.reliability`."""
     filled = table[table.n > 0]
-    share = alt.Scale(domain=[0, 1])
+    share, below = alt.Scale(domain=[0, 1]), alt.Scale(domain=[-0.08, 1])  # the counts stand under 0 %
     axis = alt.Axis(format="%", values=[0, 0.2, 0.4, 0.6, 0.8, 1])
     x = alt.X("confidence:Q", title="confidence: what the network claims", scale=share, axis=axis)
     truthful = (
         alt.Chart(pd.DataFrame({"confidence": [0, 1], "accuracy": [0, 1]}))
         .mark_line(strokeDash=[4, 4], strokeWidth=1.5, color=charts.MIDDLE_GREY)
-        .encode(x=x, y="accuracy:Q")
+        .encode(x=x, y=alt.Y("accuracy:Q", scale=below))
     )
     base = alt.Chart(filled).encode(
         x=x,
@@ -426,14 +461,14 @@ def reliability_chart(table: pd.DataFrame) -> alt.LayerChart:
     )
     colour = charts.SPLIT_COLOURS["training"]
     intervals = base.mark_rule(strokeWidth=2, color=colour).encode(
-        y=alt.Y("accuracy_low:Q", title="how often it is right", scale=share, axis=axis),
+        y=alt.Y("accuracy_low:Q", title="how often it is right", scale=below, axis=axis),
         y2="accuracy_high:Q",
     )
     points = base.mark_point(filled=True, size=80, color=colour, opacity=1).encode(
-        y=alt.Y("accuracy:Q", scale=share)
+        y=alt.Y("accuracy:Q", scale=below)
     )
-    counts = base.mark_text(color=charts.MIDDLE_GREY, fontSize=10, dy=-8).encode(
-        y=alt.datum(0, scale=share), text=alt.Text("n:Q", format=",")
+    counts = base.mark_text(color=charts.MIDDLE_GREY, fontSize=10).encode(
+        y=alt.datum(-0.04, scale=below), text=alt.Text("n:Q", format=",")
     )
     return (truthful + intervals + points + counts).properties(height=380)
 
@@ -461,8 +496,8 @@ def probes(one: RunSummary) -> None:
     num_epochs = int(table.epoch.max())
     st.markdown(
         "Validation pictures, which the network does not learn from, and the probability it gave to the **right** answer "
-        f"after each of {num_epochs} {'epoch' if num_epochs == 1 else 'epochs'}. A dozen pictures are an illustration, no "
-        "measurement."
+        f"after each of {num_epochs} {'epoch' if num_epochs == 1 else 'epochs'}. The darker, the likelier. A dozen pictures are an "
+        "illustration, no measurement."
     )
     if part is not None:
         at_end = table[table.epoch == num_epochs]
@@ -491,7 +526,8 @@ def probe_table(stored: dict[str, np.ndarray], labels: np.ndarray, classes: tupl
     if (
         indices.ndim != 1
         or probabilities.shape[1:] != (len(indices), len(classes))
-        or not (0 <= indices.min() and indices.max() < len(labels))
+        or indices.min() < 0
+        or indices.max() >= len(labels)
     ):
         raise RunError(
             f"probes.npz must hold {len(classes)} probabilities for each of its pictures. Received: indices "
@@ -519,7 +555,7 @@ def probe_chart(table: pd.DataFrame) -> alt.LayerChart:
             axis=alt.Axis(labelLimit=110, labelOverlap=False),
         ),
     )
-    squares = base.mark_rect(cornerRadius=2).encode(
+    squares = base.mark_rect().encode(
         color=alt.Color("probability:Q", scale=alt.Scale(domain=[0, 1], range=list(_SHADES)), legend=None),
         tooltip=[
             "picture:N",

@@ -10,7 +10,7 @@ Three ways to keep a value:
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import streamlit as st
 
@@ -31,8 +31,17 @@ AXIS = "axis"
 AXIS_COMPARED = "axis_compared"
 TRUE = "true"
 PREDICTED = "predicted"
+CHART = "chart"  # the chart that the Benchmark page shows
+
+MODEL = "model"  # the run that the Predict page asks
+SOURCE = "source"
+TEST_PICTURE = "test_picture"
+TEST_CLASS = "test_class"
+DRAWN_CLASS = "drawn"
+DRAWN_SEED = "drawn_seed"
 
 _VISITOR = "_visitor"
+_PHOTOS = "_photos"
 _LINK_PROBLEMS = "_link_problems"
 
 
@@ -115,11 +124,29 @@ def link_ids(key: str, ids: list[str]) -> None:
         st.query_params.pop(key, None)
 
 
+def photos(ids: Collection[str]) -> dict[str, object]:
+    """This visitor's photos by id, to read and to add to; those of all other ids are dropped for good."""
+    held = st.session_state.get(_PHOTOS, {})
+    st.session_state[_PHOTOS] = {name: photo for name, photo in held.items() if name in ids}
+    return st.session_state[_PHOTOS]
+
+
+def selected(key: str) -> Mapping[str, object]:
+    """What is selected on the chart of this key: parameter name -> value; known before it is drawn in this run."""
+    return st.session_state.get(key, {}).get("selection", {})
+
+
 def is_new(key: str, value: object) -> bool:
     """Whether this value differs from the one at the last call; for a click that stays selected on its chart."""
     changed = st.session_state.get(key) != value
     st.session_state[key] = value
     return changed
+
+
+def count(key: str, more: int = 0) -> int:
+    """A number that counts what happened under this key in this visit, from 0."""
+    st.session_state[key] = st.session_state.get(key, 0) + more
+    return st.session_state[key]
 
 
 def first_page() -> None:

@@ -55,10 +55,9 @@ def watched_run() -> runs.Run | None:
 
 def unfinished() -> None:
     """Buttons to the runs that are waiting or running now, so that nobody loses sight of one."""
-    for run, _ in jobs.active_runs():
-        if run.kind == "training" and st.button(
-            f"Watch: {title(run)}", key=f"_watch_{run.id}", type="tertiary"
-        ):
+    active = [run for run, _ in jobs.active_runs() if run.kind == "training"]
+    for run in runs.readable(active)[0]:
+        if st.button(f"Watch: {title(run)}", key=f"_watch_{run.id}", type="tertiary"):
             watch(run.id)
 
 

@@ -5,7 +5,9 @@ FASHION_REQUIRE_BROWSER is set, as it is in continuous integration.
 """
 
 import contextlib
+import io
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -14,8 +16,10 @@ import time
 import urllib.request
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from fashion import datasets, sketches
 from fashion.ui import frame
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
@@ -26,6 +30,7 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
 # These machines may be busy; a page that never comes fails all the same.
 PATIENCE_MS = 60_000
+expect.set_options(timeout=PATIENCE_MS)
 
 pytestmark = [
     pytest.mark.browser,
@@ -93,7 +98,7 @@ def test_every_page_opens_by_its_link_on_a_fresh_server(page, tab, tmp_path):
     with serving(tmp_path) as address:
         tab.goto(address if page.title == "Home" else f"{address}/{Path(page.file).stem}")
 
-        expect(tab.locator("h1").first).to_be_visible(timeout=PATIENCE_MS)
+        expect(tab.locator("h1").first).to_be_visible()
         settled(tab)
         menu = tab.locator("[data-testid=stSidebar] [data-testid=stPageLink]")
         titles = [text.splitlines()[-1] for text in menu.all_inner_texts()]
@@ -120,3 +125,66 @@ def test_no_page_is_wider_than_a_phone(page, browser, tmp_path, phone_server):
 def phone_server(tmp_path_factory):
     with serving(tmp_path_factory.mktemp("phone")) as address:
         yield address
+
+
+def test_the_whole_loop_from_training_to_a_photo(tab, tmp_path):
+    """Start a CNN on Fashion-MNIST, see its curve, stop it, reload, find it under Runs, open a confusion cell, drop a photo."""
+    if not datasets.status("fashion-mnist").present:
+        pytest.skip(
+            "Fashion-MNIST is not here: set FASHION_DATA, or python -m fashion data --fetch fashion-mnist"
+        )
+    with serving(tmp_path) as address:
+        tab.goto(f"{address}/train?epochs=3")
+        tab.get_by_role("button", name="Start", exact=True).click()
+        tab.get_by_text(re.compile(r"Epoch 1 of 3 · [\d,]+ images/s · .+ left")).wait_for()
+        curve = tab.locator("[aria-label^='Loss of training']")
+        expect(curve).to_be_visible()
+        before = rows(tmp_path, "steps.csv")
+        assert before >= 1
+
+        tab.get_by_role("button", name="Stop", exact=True).click()
+        tab.get_by_text("Stopped by hand.").wait_for()
+        expect(tab.get_by_text("Test accuracy", exact=True)).to_be_visible()
+        tab.reload()
+        expect(tab.get_by_text("Test accuracy", exact=True)).to_be_visible()
+        settled(tab)
+
+        tab.get_by_role("button", name="Look at its mistakes").click()
+        tab.get_by_text("Confusion matrix", exact=True).click()
+        name, count = best_recognised(tmp_path)
+        tab.locator(
+            f"path[aria-label*='predicted class: {name};'][aria-label*='true class: {name};']"
+        ).click()
+        expect(tab.get_by_text(f"{name}, recognised: {count:,} picture")).to_be_visible()
+        expect(tab.locator(f"img[alt*='labelled {name}, taken for {name} with']").first).to_be_visible()
+
+        tab.goto(f"{address}/predict?model={run_id(tmp_path)}")
+        tab.locator("input[type=file]").set_input_files(
+            {"name": "bag.png", "mimeType": "image/png", "buffer": drawn_photo(label=8)}
+        )
+        bars = tab.locator("[aria-label^='Bars: the probability']")
+        expect(bars).to_be_visible()
+        settled(tab)
+
+
+def best_recognised(runs_folder: Path) -> tuple[str, int]:
+    """The class with the most test pictures on the diagonal, and how many, counted here by hand."""
+    with np.load(runs_folder / run_id(runs_folder) / "evaluation.npz") as stored:
+        labels, answers = stored["test_labels"], stored["test_probabilities"].argmax(axis=1)
+    counts = [int(((labels == label) & (answers == label)).sum()) for label in range(10)]
+    return datasets.CLASSES_FASHION[int(np.argmax(counts))], max(counts)
+
+
+def run_id(runs_folder: Path) -> str:
+    (settings,) = runs_folder.glob("*/settings.json")
+    return settings.parent.name
+
+
+def rows(runs_folder: Path, name: str) -> int:
+    return len((runs_folder / run_id(runs_folder) / name).read_text().splitlines()) - 1
+
+
+def drawn_photo(label: int) -> bytes:
+    buffer = io.BytesIO()
+    sketches.draw_colour(label, seed=5, size=400).save(buffer, "PNG")
+    return buffer.getvalue()

@@ -1,0 +1,249 @@
+"""What is said about runs agrees with their files, and damaged files are told apart from good ones."""
+
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from run_folders import LABELS, answers, change_card, make_run, write_arrays
+
+from fashion import runs, summary
+from fashion.errors import RunError
+
+A, B = "20260102-030405-softmax-aaaa", "20260103-030405-cnn-bbbb"
+
+
+def test_a_finished_run_is_summed_up_from_its_card():
+    """288 of 300 right; the interval is Wilson's (by hand: 0.9314 to 0.9769), not the card's."""
+    one = summary.summarise(make_run(A))
+
+    assert (one.name, one.when) == ("softmax-aaaa", datetime(2026, 1, 2, 3, 4, 5))
+    assert (one.test.correct, one.test.n) == (288, 300)
+    assert one.test.value == 0.96
+    assert (one.test.low, one.test.high) == pytest.approx((0.9314, 0.9769), abs=1e-4)
+    assert (one.best_epoch, one.num_epochs, one.temperature) == (2, 3, 1.25)
+    assert (one.train_seconds, one.first_epoch_seconds, one.steady_epoch_seconds) == (7.0, 4.0, 1.5)
+
+
+def test_an_unfinished_run_is_summed_up_from_its_log():
+    """The best epoch is the one with the highest validation accuracy, not the last; nothing is claimed about the test."""
+    one = summary.summarise(make_run(A, state="stopped", tested=False))
+
+    assert (one.best_epoch, one.num_epochs) == (2, 3)
+    assert one.validation.value == 0.8
+    assert one.validation.n == 5000
+    assert one.test is None
+    assert (one.train_seconds, one.images_per_second) == (7.0, 2000.0)
+
+
+def test_a_run_without_a_single_epoch_has_no_numbers():
+    """Waiting runs are listed too."""
+    run = make_run(A, state="queued", tested=False)
+    (run.folder / "log.csv").unlink()
+
+    one = summary.summarise(run)
+
+    assert (one.validation, one.best_epoch, one.train_seconds, one.num_epochs) == (None, None, None, 0)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"metrics": {}}, id="no metrics"),
+        pytest.param({"metrics": {"test": {"correct": 9, "n": 5}}}, id="more right than there are"),
+        pytest.param({"metrics": [1, 2]}, id="a list"),
+        pytest.param({"classes": 7}, id="classes no list"),
+        pytest.param({"classes": ["coat", "coat"]}, id="classes twice"),
+        pytest.param({"train_seconds": "long"}, id="words for a number"),
+        pytest.param({"machine": None}, id="no machine"),
+        pytest.param({"num_epochs": 1e400}, id="infinity"),
+    ],
+)
+def test_a_card_with_values_that_do_not_fit_is_damaged(changes):
+    """Whatever JSON a card holds, the answer is a RunError that names the run."""
+    run = make_run(A)
+    change_card(run, **changes)
+
+    with pytest.raises(RunError, match=A):
+        summary.summarise(run)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"heartbeat": "noon"}, {"state": "stopped", "reason": 7}, {"epoch": "third"}, {"num_steps": [1]}],
+)
+def test_a_status_with_values_of_another_type_is_damaged(changes):
+    """They would break a page only later, where they are drawn."""
+    run = make_run(A, state="running", tested=False)
+    runs.write_json(run.folder / "status.json", {"state": "running", **changes})
+
+    with pytest.raises(RunError, match=A):
+        summary.summarise(run)
+
+
+def test_good_and_damaged_runs_are_told_apart():
+    """One bad folder does not hide the others, and keeps its place in the list of problems."""
+    good, bad = make_run(A), make_run(B)
+    (bad.folder / "settings.json").write_text("{")
+
+    found, damaged = summary.summarise_all([bad, good])
+
+    assert [one.run for one in found] == [good]
+    assert [run for run, _ in damaged] == [bad]
+    assert "settings.json" in damaged[0][1]
+
+
+def test_the_table_has_a_column_for_a_setting_only_if_runs_differ_in_it():
+    """Same seed, other learning rate: one of the two is a column. Dataset and architecture always are."""
+    runs_found = [make_run(A), make_run(B, learning_rate=0.01)]
+
+    table = summary.table([summary.summarise(run) for run in runs_found])
+
+    assert table["Learning rate"].tolist() == [0.001, 0.01]
+    assert {"Dataset", "Architecture", "Machine"} <= set(table.columns)
+    assert not {"Seed", "Epochs", "Batch size"} & set(table.columns)
+    assert table["Test accuracy"].tolist() == [96.0, 96.0]
+    assert table["95 % interval"][0] == "93.1% to 97.7%"
+    assert table["Machine"][0] == "CPU, Toy Processor, 2 cores"
+
+
+def test_a_run_that_has_not_been_tested_has_gaps_in_the_table():
+    """A gap sorts apart from a number; it is not a 0."""
+    table = summary.table([summary.summarise(make_run(A, state="stopped", tested=False))])
+
+    assert table["State"][0] == "stopped"
+    assert table["Test accuracy"].isna()[0]
+    assert table["Validation accuracy"][0] == pytest.approx(80.0)
+
+
+def test_settings_side_by_side_are_in_words_and_only_those_that_differ():
+    """A row per setting in which the runs differ."""
+    found = [summary.summarise(make_run(A)), summary.summarise(make_run(B, architecture="cnn", flip=True))]
+
+    table = summary.settings_side_by_side(found)
+
+    assert table.to_dict("list") == {
+        "Setting": ["Architecture", "Flip"],
+        "softmax-aaaa": ["Softmax regression", "no"],
+        "cnn-bbbb": ["Small CNN", "yes"],
+    }
+
+
+def test_two_runs_of_the_same_short_name_keep_their_whole_ids():
+    """Their curves would otherwise be one."""
+    other = "20270102-030405-softmax-aaaa"
+    found = [summary.summarise(make_run(name)) for name in (A, other, B)]
+
+    assert summary.unique_names(found) == [A, other, "cnn-bbbb"]
+
+
+def test_curves_count_seconds_from_the_start_and_mark_the_best_epoch():
+    """4 + 1.5 + 1.5 seconds; epoch 2 is the best, and only its validation value is marked."""
+    values = summary.curves([summary.summarise(make_run(A))])
+
+    validation = values[values.curve == "validation"]
+    assert validation.seconds.tolist() == [4.0, 5.5, 7.0]
+    assert validation.accuracy.tolist() == [0.6, 0.8, 0.75]
+    assert validation.best.tolist() == [False, True, False]
+    assert not values[values.curve == "training"].best.any()
+
+
+def test_curves_of_runs_without_an_epoch_are_empty():
+    """A run that has only begun draws nothing."""
+    run = make_run(A, state="running", tested=False)
+    (run.folder / "log.csv").unlink()
+
+    assert summary.curves([summary.summarise(run)]).empty
+
+
+def test_the_better_run_is_named_whichever_is_asked_first():
+    """12 mistakes against 32 on the same 300 pictures: 20 / 300 is 6.67 points, and no accident."""
+    good = summary.summarise(make_run(A))
+    bad = summary.summarise(make_run(B, wrong={(4, 2): 5, (6, 0): 7, (1, 3): 20}))
+
+    sentence = summary.is_better(bad, good)
+
+    assert sentence.startswith("softmax-aaaa is better than cnn-bbbb: by 6.67 percentage points")
+    assert "300 test pictures" in sentence
+    assert summary.is_better(good, bad) == sentence
+
+
+def test_a_small_difference_is_not_called_better():
+    """12 mistakes against 13: the interval holds zero, and the sentence says so."""
+    one = summary.summarise(make_run(A))
+    other = summary.summarise(make_run(B, wrong={(4, 2): 6, (6, 0): 7}))
+
+    sentence = summary.is_better(one, other)
+
+    assert "do not tell which is better" in sentence
+    assert "softmax-aaaa is 0.33 percentage points ahead" in sentence
+
+
+def test_runs_tested_on_different_pictures_are_not_compared():
+    """The fingerprint of the data decides, not its name."""
+    other = make_run(B)
+    change_card(other, data_digest="another")
+
+    with pytest.raises(RunError, match="same pictures"):
+        summary.is_better(summary.summarise(make_run(A)), summary.summarise(other))
+
+
+def test_stored_answers_come_back_with_their_labels():
+    """300 rows of ten probabilities, 288 of them right."""
+    said = summary.predictions(summary.summarise(make_run(A)), "validation")
+
+    assert said.probabilities.shape == (300, 10)
+    assert said.correct.sum() == 288
+    assert said.labels.tolist() == LABELS.tolist()
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "labels"),
+    [
+        pytest.param(answers()[:, :9], LABELS, id="a class is missing"),
+        pytest.param(answers()[:-1], LABELS, id="a picture is missing"),
+        pytest.param(answers() * 3, LABELS, id="no probabilities"),
+        pytest.param(answers(), LABELS + 5, id="labels of other classes"),
+        pytest.param(np.array(1.0), LABELS, id="a single number"),
+    ],
+)
+def test_stored_answers_that_do_not_fit_are_refused(probabilities, labels):
+    """A damaged file ends in words, not in a wrong matrix."""
+    run = make_run(A)
+    arrays = {"test_probabilities": probabilities, "test_labels": labels}
+    write_arrays(
+        run, "evaluation.npz", validation_probabilities=answers(), validation_labels=LABELS, **arrays
+    )
+
+    with pytest.raises(RunError, match="evaluation.npz"):
+        summary.predictions(summary.summarise(run))
+
+
+def test_a_run_that_was_not_tested_has_no_answers():
+    """The message says what is missing."""
+    with pytest.raises(RunError, match="without stored answers"):
+        summary.predictions(summary.summarise(make_run(A, state="stopped", tested=False)))
+
+
+def test_settings_read_as_words():
+    """Choices by their names, switches as yes and no, large numbers with separators, a seed without."""
+    assert summary.setting_in_words("architecture", "cnn") == "Small CNN"
+    assert summary.setting_in_words("averaging", True) == "yes"
+    assert summary.setting_in_words("num_train", 60_000) == "60,000"
+    assert summary.setting_in_words("seed", 12345) == "12345"
+    assert len(summary.settings_table(make_run(A).settings)) == len(
+        runs.Run(make_run(B).folder).settings.to_json()
+    )
+
+
+def test_summaries_load_no_streamlit_and_no_keras():
+    """The command line uses them too."""
+    command = "import fashion.summary, sys; print(' '.join(sys.modules))"
+    root = Path(__file__).resolve().parents[1]
+    done = subprocess.run(
+        [sys.executable, "-c", command], cwd=root, capture_output=True, text=True, check=True
+    )
+
+    assert not set(done.stdout.split()) & {"streamlit", "altair", "keras", "tensorflow"}

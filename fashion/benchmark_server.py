@@ -1,0 +1,179 @@
+"""What the app itself costs: starting its server, showing a page, predicting, and starting a worker.
+
+Each is measured in processes of their own, started cold; none of them is kept. `python -m fashion.benchmark_server
+page|predict` is one of these processes.
+"""
+
+import contextlib
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from fashion import jobs, runs
+from fashion.settings import RunSettings
+
+TRAINING_LIBRARIES = ("tensorflow", "keras", "torch", "jax")
+_LIMIT_SECONDS = 120.0
+_NUM_PREDICTIONS = 200
+
+
+def measure(dataset: str, check_stop: Callable[[], None] = lambda: None) -> dict[str, Any]:
+    """Seconds and bytes of memory of the app's own processes; None where something cannot be measured.
+
+    - server: `healthy_seconds` from the start of `streamlit run` until it answers, and its memory then.
+    - page: the landing page drawn in a fresh process, its memory then, and which training libraries it loaded.
+    - prediction: in a fresh process, importing and loading a model until the first answer, then the median.
+    - worker: from starting a worker until its first point of the curve is written, and its largest memory.
+
+    `check_stop` is called several times a second and may raise to end it.
+    """
+    model = _any_model()
+    return {
+        "server": _server(check_stop),
+        "page": _ask("page", [], check_stop),
+        "prediction": _ask("predict", [str(model.folder)], check_stop) if model else None,
+        "worker": _worker(dataset, check_stop),
+    }
+
+
+def _any_model() -> runs.Run | None:
+    """A shipped model, else the newest run that can predict."""
+    return next((run for run in [*runs.shipped(), *runs.list_runs()] if run.can_predict), None)
+
+
+def _server(check_stop: Callable[[], None]) -> dict[str, Any] | None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", f"--server.port={port}"]
+    started = time.perf_counter()
+    with _process([*command, "--server.address=127.0.0.1", "--server.headless=true"]) as child:
+        while time.perf_counter() - started < _LIMIT_SECONDS and child.poll() is None:
+            check_stop()
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1) as answer:
+                    if answer.status == 200:
+                        seconds = time.perf_counter() - started
+                        return {"healthy_seconds": seconds, "memory_bytes": _memory_bytes(child.pid)}
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.02)
+    return None
+
+
+def _worker(dataset: str, check_stop: Callable[[], None]) -> dict[str, Any] | None:
+    """One epoch of the smallest network, in a folder that is thrown away."""
+    settings = RunSettings(dataset=dataset, architecture="softmax", epochs=1, num_train=5_000)
+    with tempfile.TemporaryDirectory() as folder:
+        run = runs.Run(Path(folder))
+        runs.write_json(run.folder / "settings.json", settings.to_json())
+        runs.write_json(run.folder / "status.json", {"state": "queued"})
+        first_step, memory = None, 0
+        started = time.perf_counter()
+        child = jobs.start_worker(run)
+        try:
+            while child.poll() is None and time.perf_counter() - started < _LIMIT_SECONDS:
+                check_stop()
+                memory = max(memory, _memory_bytes(child.pid))
+                if first_step is None and (run.folder / "steps.csv").exists():
+                    first_step = time.perf_counter() - started
+                time.sleep(0.02)
+        finally:
+            _end(child)
+        if first_step is None:
+            return None
+        return {"first_step_seconds": first_step, "peak_memory_bytes": memory}
+
+
+def _ask(question: str, arguments: list[str], check_stop: Callable[[], None]) -> dict[str, Any] | None:
+    """The answer of a fresh process of this module, with the seconds since it was started."""
+    command = [sys.executable, "-m", "fashion.benchmark_server", question, *arguments, repr(time.time())]
+    started = time.perf_counter()
+    with _process(command) as child:
+        while time.perf_counter() - started < _LIMIT_SECONDS:
+            check_stop()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                output, _ = child.communicate(timeout=0.2)
+                last = (output.strip().splitlines() or [""])[-1]
+                return json.loads(last) if child.returncode == 0 and last.startswith("{") else None
+    return None
+
+
+@contextlib.contextmanager
+def _process(command: list[str]):
+    child = subprocess.Popen(
+        command, cwd=runs.ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        yield child
+    finally:
+        _end(child)
+        child.stdout.close()
+
+
+def _end(child: subprocess.Popen) -> None:
+    child.terminate()
+    try:
+        child.wait(timeout=1)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+
+
+def _memory_bytes(process_id: int) -> int:
+    with contextlib.suppress(psutil.Error):
+        return psutil.Process(process_id).memory_info().rss
+    return 0
+
+
+def _page(started: float) -> dict[str, Any]:
+    from streamlit.testing.v1 import AppTest
+
+    shown = AppTest.from_file(str(runs.ROOT / "streamlit_app.py"), default_timeout=_LIMIT_SECONDS).run()
+    if shown.exception:
+        raise RuntimeError(f"The landing page failed: {shown.exception[0].message}")
+    loaded = [name for name in TRAINING_LIBRARIES if name in sys.modules]
+    return {
+        "first_page_seconds": time.time() - started,
+        "memory_bytes": _memory_bytes(os.getpid()),
+        "training_libraries": loaded,
+    }
+
+
+def _predict(folder: str, started: float) -> dict[str, Any]:
+    import numpy as np
+
+    from fashion.predictor import Predictor
+
+    model = Predictor(runs.Run(Path(folder)))
+    image = np.zeros((1, *model.card["image_shape"]), dtype=np.uint8)
+    model.predict(image)
+    first = time.time() - started
+    seconds = []
+    for _ in range(_NUM_PREDICTIONS):
+        before = time.perf_counter()
+        model.predict(image)
+        seconds.append(time.perf_counter() - before)
+    return {
+        "model": model.name,
+        "first_seconds": first,
+        "later_milliseconds": 1e3 * statistics.median(seconds),
+        "memory_bytes": _memory_bytes(os.getpid()),
+        "training_libraries": [name for name in TRAINING_LIBRARIES if name in sys.modules],
+    }
+
+
+if __name__ == "__main__":
+    *folder, start = sys.argv[2:]
+    print(json.dumps(_page(float(start)) if sys.argv[1] == "page" else _predict(folder[0], float(start))))

@@ -1,0 +1,239 @@
+"""The Benchmark page's charts: from `benchmark_results.table` to Altair, in the app's colours.
+
+Measured here: solid lines, filled marks. Recorded on another machine: dashed lines, hollow marks. It computes
+nothing but labels.
+"""
+
+import math
+
+import altair as alt
+import pandas as pd
+
+from fashion.ui import charts
+
+_SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "stroke")
+_DASH = alt.Scale(domain=["measured here", "recorded elsewhere"], range=[[1, 0], [6, 4]])
+# Room for a network's name beside the outermost points.
+_LOG = alt.Scale(type="log", nice=False, padding=38)
+
+
+def time_and_cost(rows: pd.DataFrame) -> alt.LayerChart:
+    """Seconds per epoch over multiply-adds, both logarithmic, a line per series."""
+    x = alt.X(
+        "num_multiply_adds:Q",
+        title="multiply-adds per picture",
+        scale=_LOG,
+        axis=_log_axis(rows.num_multiply_adds, "~s", (1,)),
+    )
+    y = alt.Y(
+        "seconds_per_60000:Q",
+        title="seconds per epoch of 60,000 pictures",
+        scale=_LOG,
+        axis=_log_axis(rows.seconds_per_60000, ",~g"),
+    )
+    base = _series(rows, x, y)
+    # One name per network, at its uppermost point, is enough: the others stand below it.
+    named = rows.loc[rows.groupby("network")["seconds_per_60000"].idxmax()]
+    return (_line(base) + _points(base, rows) + _names(named, x, y, dy=-15)).properties(height=420)
+
+
+def batch_size(rows: pd.DataFrame) -> alt.LayerChart:
+    """Pictures per second over the batch size, a line per series."""
+    sizes = sorted(set(rows.batch_size))
+    x = alt.X("batch_size:Q", title="batch size (logarithmic)", scale=_LOG, axis=alt.Axis(values=sizes))
+    y = alt.Y("images_per_second:Q", title="pictures per second while training", axis=alt.Axis(format="~s"))
+    base = _series(rows, x, y)
+    numbers = base.mark_text(dy=-15).encode(
+        text=alt.Text("images_per_second:Q", format=",.0f"), color=alt.value(charts.MIDDLE_GREY)
+    )
+    return (_line(base) + _points(base, rows) + numbers).properties(height=340)
+
+
+def accuracy(rows: pd.DataFrame) -> alt.LayerChart:
+    """Test accuracy with its interval over the seconds of training, a mark per network and series."""
+    x = alt.X(
+        "train_seconds:Q",
+        title="seconds of training (logarithmic)",
+        scale=_LOG,
+        axis=_log_axis(rows.train_seconds, ",~g"),
+    )
+    y = alt.Y("accuracy:Q", title="test accuracy", scale=alt.Scale(zero=False), axis=alt.Axis(format="~%"))
+    base = _series(rows, x, y)
+    interval = base.mark_rule(strokeWidth=2).encode(
+        y=alt.Y("accuracy_low:Q", scale=alt.Scale(zero=False)), y2="accuracy_high:Q"
+    )
+    # A network is about as accurate wherever it was trained: its slowest mark is named, the others stand beside it.
+    named = rows.loc[rows.groupby("network")["train_seconds"].idxmax()]
+    return (interval + _points(base, rows) + _names(named, x, y, align="right", dx=-11)).properties(
+        height=380
+    )
+
+
+def first_epoch(rows: pd.DataFrame) -> alt.LayerChart:
+    """Per network and series a line from the later epochs (a dot) to the first (a bar across)."""
+    base = alt.Chart(rows).encode(y=_networks(rows), color=_colour(rows, "stroke"), tooltip=_tooltip())
+    if rows.series.nunique() > 1:
+        base = base.encode(yOffset=alt.YOffset("series:N", scale=alt.Scale(paddingInner=0.3)))
+    both = pd.concat([rows.steady_epoch_seconds, rows.first_epoch_seconds])
+    x = alt.X(
+        "steady_epoch_seconds:Q",
+        title="seconds per epoch (logarithmic)",
+        scale=_LOG,
+        axis=_log_axis(both, ",~g"),
+    )
+    first = alt.X("first_epoch_seconds:Q", scale=_LOG)
+    rule = base.mark_rule(strokeWidth=2).encode(
+        x=x, x2="first_epoch_seconds:Q", strokeDash=alt.StrokeDash("measured:N", scale=_DASH, legend=None)
+    )
+    later = base.mark_point(size=80, strokeWidth=2, opacity=1).encode(x=x, **_filled_if_here(rows))
+    begun = base.mark_tick(thickness=3, size=16, opacity=1).encode(x=first)
+    grey = {"color": alt.value(charts.MIDDLE_GREY)}
+    later_number = base.mark_text(align="right", dx=-9).encode(x=x, text="later:N", **grey)
+    first_number = base.mark_text(align="left", dx=9).encode(x=first, text="first:N", **grey)
+    chart = alt.layer(rule, later, begun, later_number, first_number).transform_calculate(
+        later="format(datum.steady_epoch_seconds, '.2~r')",
+        first="format(datum.first_epoch_seconds, '.2~r')",
+    )
+    return chart.properties(height=max(220, 34 * len(rows) + 60))
+
+
+def speed_up(rows: pd.DataFrame) -> alt.LayerChart:
+    """Bars per network: how many times faster the GPU was; the line at 1 is the CPU.
+
+    `rows`: as from `benchmark_results.speed_up`.
+    """
+    base = alt.Chart(rows).encode(
+        y=_networks(rows),
+        x=alt.X("ratio:Q", title="times faster than the CPU", axis=alt.Axis(tickCount=5)),
+        tooltip=["network:N", "series:N", alt.Tooltip("ratio:Q", title="times faster", format=".2f")],
+    )
+    if rows.series.nunique() > 1:
+        base = base.encode(yOffset="series:N")
+    bars = base.mark_bar(size=14).encode(color=_colour(rows, "square"))
+    labels = base.mark_text(align="left", dx=6).encode(
+        text=alt.Text("ratio:Q", format=".1f"), color=alt.value(charts.MIDDLE_GREY)
+    )
+    one = alt.Chart(pd.DataFrame({"ratio": [1.0]})).mark_rule(color=charts.MIDDLE_GREY).encode(x="ratio:Q")
+    return (bars + labels + one).properties(height=max(200, 34 * len(rows) + 60))
+
+
+_WORDS = {
+    "network": "network",
+    "batch_size": "batch size",
+    "series": "device and result",
+    "num_parameters": "parameters",
+    "num_multiply_adds": "multiply-adds per picture",
+    "num_images": "pictures per epoch",
+    "first_epoch_seconds": "first epoch (s)",
+    "steady_epoch_seconds": "later epochs, median (s)",
+    "steady_min_seconds": "fastest later epoch (s)",
+    "steady_max_seconds": "slowest later epoch (s)",
+    "seconds_per_60000": "seconds per 60,000 pictures",
+    "images_per_second": "pictures per second",
+    "share_of_peak": "share of matrix peak",
+    "train_seconds": "training, all epochs (s)",
+    "accuracy": "test accuracy",
+    "n": "test pictures",
+    "accuracy_low": "95 % interval from",
+    "accuracy_high": "95 % interval to",
+    "framework": "framework",
+    "measured": "where",
+}
+
+
+def in_words(rows: pd.DataFrame) -> pd.DataFrame:
+    """The table with columns named in words, numbers rounded to what they can tell."""
+    digits = dict.fromkeys(rows.columns[rows.dtypes == "float64"], 4) | {
+        "images_per_second": 0,
+        "seconds_per_60000": 2,
+    }
+    return rows.round(digits)[list(_WORDS)].rename(columns=_WORDS)
+
+
+def _log_axis(values: pd.Series, number_format: str, steps: tuple[int, ...] = (1, 2, 5)) -> alt.Axis:
+    """An axis with grid lines at few round numbers: by itself, a logarithmic one has nine per power of ten."""
+    low, high = math.floor(math.log10(values.min())), math.ceil(math.log10(values.max()))
+    decades = range(low - 1, high + 1)
+    ticks = [step * 10.0**power for power in decades for step in steps]
+    return alt.Axis(values=ticks, format=number_format, labelOverlap=True)
+
+
+def _series(rows: pd.DataFrame, x: alt.X, y: alt.Y) -> alt.Chart:
+    return alt.Chart(rows).encode(x=x, y=y, color=_colour(rows), tooltip=_tooltip())
+
+
+def _colour(rows: pd.DataFrame, symbol: str | None = None) -> alt.Color:
+    """A colour per series, with the legend above; shapes and dashes say it too."""
+    legend = {"symbolType": symbol} if symbol else {}
+    return alt.Color("series:N", scale=_colour_scale(rows), legend=_legend(**legend))
+
+
+def _colour_scale(rows: pd.DataFrame) -> alt.Scale:
+    names = _names_of_series(rows)
+    colours = [charts.CLASS_COLOURS[place % len(charts.CLASS_COLOURS)] for place in range(len(names))]
+    return alt.Scale(domain=names, range=colours)
+
+
+def _names_of_series(rows: pd.DataFrame) -> list[str]:
+    return list(dict.fromkeys(rows.series))
+
+
+def _legend(**options) -> alt.Legend:
+    return alt.Legend(title=None, orient="top", columns=1, labelLimit=300, **options)
+
+
+def _line(base: alt.Chart) -> alt.Chart:
+    return base.mark_line(strokeWidth=2).encode(
+        detail=["series:N"], strokeDash=alt.StrokeDash("measured:N", scale=_DASH, legend=None)
+    )
+
+
+def _points(base: alt.Chart, rows: pd.DataFrame) -> alt.Chart:
+    names = _names_of_series(rows)
+    shapes = [_SHAPES[place % len(_SHAPES)] for place in range(len(names))]
+    return base.mark_point(size=90, strokeWidth=2, opacity=1).encode(
+        shape=alt.Shape("series:N", scale=alt.Scale(domain=names, range=shapes), legend=_legend()),
+        **_filled_if_here(rows),
+    )
+
+
+def _filled_if_here(rows: pd.DataFrame) -> dict:
+    here = alt.datum.measured == "measured here"
+    return {
+        "fill": alt.Fill("series:N", scale=_colour_scale(rows), legend=None),
+        "fillOpacity": alt.condition(here, alt.value(1.0), alt.value(0.0)),
+    }
+
+
+def _names(rows: pd.DataFrame, x: alt.X, y: alt.Y, **place) -> alt.Chart:
+    return (
+        alt.Chart(rows)
+        .mark_text(fontSize=12, color=charts.MIDDLE_GREY, **place)
+        .encode(x=x, y=y, text="network:N")
+    )
+
+
+def _networks(rows: pd.DataFrame) -> alt.Y:
+    """Networks down the side, the cheapest first."""
+    order = list(rows.sort_values("num_multiply_adds").network.drop_duplicates())
+    return alt.Y(
+        "network:N", sort=order, title=None, axis=alt.Axis(ticks=False, domain=False, labelOverlap=False)
+    )
+
+
+def _tooltip() -> list[alt.Tooltip]:
+    return [
+        alt.Tooltip("network:N"),
+        alt.Tooltip("series:N", title="device"),
+        alt.Tooltip("batch_size:Q", title="batch size"),
+        alt.Tooltip("num_multiply_adds:Q", title="multiply-adds", format=","),
+        alt.Tooltip("num_parameters:Q", title="parameters", format=","),
+        alt.Tooltip("first_epoch_seconds:Q", title="first epoch, s", format=".3~g"),
+        alt.Tooltip("steady_epoch_seconds:Q", title="later epochs, s", format=".3~g"),
+        alt.Tooltip("images_per_second:Q", title="pictures/s", format=",.0f"),
+        alt.Tooltip("share_of_peak:Q", title="of matrix peak", format=".1%"),
+        alt.Tooltip("accuracy:Q", title="test accuracy", format=".1%"),
+        alt.Tooltip("accuracy_low:Q", title="95 % from", format=".1%"),
+        alt.Tooltip("accuracy_high:Q", title="95 % to", format=".1%"),
+        alt.Tooltip("n:Q", title="test pictures", format=","),
+    ]

@@ -1,9 +1,14 @@
 """What every test starts from: empty Streamlit caches, runs in a folder of their own, data only where it lies."""
 
 import os
+import shutil
+import time
 from pathlib import Path
 
 import pytest
+
+from fashion import jobs, runs
+from fashion.settings import RunSettings
 
 _LOCAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 if "FASHION_DATA" not in os.environ and _LOCAL_DATA.is_dir():
@@ -26,3 +31,26 @@ def _empty_streamlit_caches():
     yield
     st.cache_data.clear()
     st.cache_resource.clear()
+
+
+@pytest.fixture(scope="session")
+def _finished_folder(tmp_path_factory):
+    """A finished run with a model, made once: of the shipped model where there is one, else trained in some seconds."""
+    shipped = runs.SHIPPED / "fashion-mnist"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FASHION_RUNS", str(tmp_path_factory.mktemp("finished")))
+        settings = RunSettings(dataset="sketches", architecture="softmax", num_train=1000, epochs=1)
+        run = runs.create(settings)
+        if (shipped / "model.tflite").exists():
+            shutil.copytree(shipped, run.folder, dirs_exist_ok=True)
+            runs.set_status(run, state="finished", finished=time.time())
+        else:
+            jobs.start_worker(run).wait(timeout=300)
+        assert run.can_predict, (run.status(), (run.folder / "worker.log").read_text())
+    return run.folder
+
+
+@pytest.fixture
+def tiny_run(_finished_folder, _runs_folder):
+    """A finished run that can predict, the only one there is; each test has a copy of its own to spoil."""
+    return runs.Run(shutil.copytree(_finished_folder, runs.runs_folder() / _finished_folder.name))

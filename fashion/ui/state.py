@@ -1,6 +1,6 @@
 """What the app remembers about one visitor: the only file that spells session keys and URL parameters.
 
-It keeps no data: arrays live in cache.py, runs in their folders.
+It keeps no data but the photos a visitor is looking at: arrays live in cache.py, runs in their folders.
 
 Three ways to keep a value:
 - `st.selectbox(..., **state.in_url(state.SPLIT))`: a widget whose value stands in the URL (so a link restores it)

@@ -24,8 +24,10 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF")
 """The only decoders tried (JPEG includes MPO). Pillow knows forty more, each one more way in for a hostile file."""
 MAX_BYTES = 15_000_000
 """Largest file accepted, in bytes; a 50 megapixel phone photo has 10 to 14 million."""
-MAX_PIXELS = 60_000_000
-"""Most pixels accepted, read from the header; decoded as RGB they take 240 MB of memory."""
+MAX_PIXELS_OF_PHONES = 60_000_000
+"""Most pixels of a JPEG or HEIC file, read from the header: phones make 50 million, and JPEG is decoded reduced."""
+MAX_PIXELS = 25_000_000
+"""Most pixels of any other file: WebP, the most wasteful, needs 16 bytes of memory for each, 400 MB here."""
 MAX_SIDE = 1600
 """Longest side of the photo returned by `read`, in pixels."""
 MIN_SIDE = 28
@@ -66,7 +68,7 @@ def read(data: bytes, name: str = "photo") -> Image.Image:
         raise PhotoError(_damaged(name)) from None
 
     width, height = image.size  # known from the header; no pixel has been decoded yet
-    if width * height > MAX_PIXELS:
+    if width * height > (MAX_PIXELS_OF_PHONES if image.format in ("JPEG", "MPO", "HEIF") else MAX_PIXELS):
         raise PhotoError(_too_many_pixels(name, f"{width}x{height}"))
     scale = min(1.0, MAX_SIDE / max(width, height))
     if min(width, height) * scale < MIN_SIDE:
@@ -143,8 +145,8 @@ def _what_it_looks_like(data: bytes) -> str:
 
 def _too_many_pixels(name: str, received: str) -> str:
     return (
-        f"A photo may have at most {MAX_PIXELS // 1_000_000} million pixels. Received: {name}, {received}. "
-        "Save it smaller."
+        f"A photo may have at most {MAX_PIXELS_OF_PHONES // 1_000_000} million pixels as JPEG or HEIC, "
+        f"{MAX_PIXELS // 1_000_000} million otherwise. Received: {name}, {received}. Save it smaller."
     )
 
 
@@ -194,9 +196,7 @@ class Prepared:
 
 
 WORK_SIDE = 400  # longest side while working, pixels; 14 times the result's, 16 times less to do than at 1600
-SEARCH_SIDE = (
-    112  # longest side while looking for the garment, pixels; 64 lost 1 to 2 % on photos, 240 gained nothing
-)
+SEARCH_SIDE = 112  # longest side while looking for the garment, pixels; 64 lost 1 to 2 %, 240 gained nothing
 NUM_COLOURS = 64  # colours told apart in the search; 128 did equally well
 COLOUR_SUPPORT = 0.15  # fraction of a region a colour must be near to count as of it; 0.2 did equally well
 LIGHTNESS_WEIGHT = 0.6  # of CIELAB's L against a and b: a shadow differs from its wall mostly in lightness

@@ -4,6 +4,7 @@ Augmentation and batching happen in NumPy on uint8 arrays; scaling happens insid
 serves TensorFlow, PyTorch and JAX, and what is saved is the network alone, made of Keras' own layers.
 """
 
+import contextlib
 import csv
 import hashlib
 import importlib.metadata
@@ -25,6 +26,8 @@ TARGETS = (0.8, 0.85, 0.9, 0.92, 0.93, 0.935, 0.94, 0.95)
 # Of exported and original probabilities, on eight pictures: float16 weights move them by less than this.
 EXPORT_TOLERANCE = 0.01
 _EVALUATION_BATCH = 500
+# Some four thousand pictures at the usual batch size: enough for means and variances over many positions each.
+_NORMALISATION_BATCHES = 32
 # A rough speed, only to decide how many steps run between two looks at the stop file.
 _ASSUMED_MULTIPLY_ADDS_PER_SECOND = 3e10
 _SECONDS_PER_CALL = 0.2
@@ -65,6 +68,10 @@ class Batches(keras.utils.PyDataset):
         if not self.augmentation.none:
             images = self.augmentation(images, np.random.default_rng((self.settings.seed, self.epoch, index)))
         return images, self.targets[chosen]
+
+    def sample(self, count: int) -> list[np.ndarray]:
+        """The pictures of this epoch's first batches, augmented as in training."""
+        return [self[index][0] for index in range(min(count, len(self)))]
 
 
 class Recorder(keras.callbacks.Callback):
@@ -154,13 +161,10 @@ class Recorder(keras.callbacks.Callback):
             if self.best_epoch is None:
                 self._validate_and_keep(best_epoch=0)
             return
-        if self.averaging:
-            self.averaging.on_test_begin()
         started = time.perf_counter()
-        loss, accuracy = self._validate_and_keep(best_epoch=self.epoch + 1)
+        with self._averaged():
+            loss, accuracy = self._validate_and_keep(best_epoch=self.epoch + 1)
         self._validation_seconds = time.perf_counter() - started
-        if self.averaging:
-            self.averaging.on_test_end()
         self.epoch += 1
         num_images = self.steps_per_epoch * self.settings.batch_size
         row = {
@@ -177,6 +181,18 @@ class Recorder(keras.callbacks.Callback):
         save(self.model, self.run.folder / "last.keras")
         self.reporter.update(epoch=self.epoch, step=0, best_epoch=self.best_epoch)
         self.model.stop_training = self.complete
+
+    @contextlib.contextmanager
+    def _averaged(self):
+        """Inside, the model has its averaged weights (if the settings ask for them), with normalisations to match."""
+        if self.averaging is None:
+            yield
+            return
+        self.averaging.on_test_begin()
+        before = networks.remeasure_normalisation(self.model, self.batches.sample(_NORMALISATION_BATCHES))
+        yield
+        networks.restore_normalisation(before)
+        self.averaging.on_test_end()
 
     def _validate_and_keep(self, best_epoch: int) -> tuple[float, float]:
         """Validation loss and accuracy; saves the model if it is the best so far."""

@@ -34,8 +34,28 @@ CARD_FORMAT = 1
 HEARTBEAT_LIMIT_SECONDS = 30.0
 ACTIVE = ("queued", "running")
 STATES = (*ACTIVE, "finished", "stopped", "failed", "interrupted")
+# What a shipped model needs of its run; the rest is for resuming and for a live view.
+_SHIPPED_FILES = (
+    "settings.json",
+    "log.csv",
+    "steps.csv",
+    "probes.npz",
+    "evaluation.npz",
+    "model.keras",
+    "model.tflite",
+)
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[a-z0-9-]{1,24}-[0-9a-f]{4}")
 _SHIPPED_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
+
+
+# What each kind of field may hold; JSON does not tell 1 from 1.0.
+_STATUS_TYPES = {
+    str: str,
+    int: int,
+    float: int | float,
+    float | None: int | float | None,
+    int | None: int | None,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,6 +163,11 @@ class Run:
             return Status(state="failed", reason=f"status.json cannot be read ({error}). Delete this run.")
         if status.state not in STATES:
             return Status(state="failed", reason=f"Unknown state {status.state!r}. Delete this run.")
+        for field in dataclasses.fields(Status):
+            value = getattr(status, field.name)
+            if not isinstance(value, _STATUS_TYPES[field.type]) or isinstance(value, bool):
+                reason = f"status.json cannot be read ({field.name}={value!r}). Delete this run."
+                return Status(state="failed", reason=reason)
         return status
 
     def card(self) -> dict[str, Any] | None:
@@ -274,6 +299,27 @@ def shipped() -> list[Run]:
         for path in sorted(SHIPPED.glob("*/card.json"))
         if (path.parent / "settings.json").exists()
     ]
+
+
+def ship(run: Run, name: str) -> Run:
+    """Copy a finished run to `models/<name>`, to come with the project: its model, card, logs and predictions.
+
+    Raises:
+        RunError: The run is not finished, or the name is not made of small letters, digits and hyphens.
+    """
+    card = run.card()
+    if card is None or not run.can_predict:
+        raise RunError(
+            f"Only a finished run with a card can be shipped. Received: {run.id}, {run.status().state}."
+        )
+    if not _SHIPPED_NAME.fullmatch(name):
+        raise RunError(f"A model's name must be small letters, digits and hyphens. Received: {name!r}.")
+    folder = SHIPPED / name
+    folder.mkdir(parents=True, exist_ok=True)
+    for file_name in _SHIPPED_FILES:
+        shutil.copyfile(run.folder / file_name, folder / file_name)
+    write_json(folder / "card.json", {**card, "name": name})
+    return Run(folder)
 
 
 def readable(runs: list[Run]) -> tuple[list[Run], list[FashionError]]:

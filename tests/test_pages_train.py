@@ -81,7 +81,7 @@ def test_a_contradiction_is_told_and_start_is_not_offered(page):
         ("epochs", "many", "`epochs` must be a whole number. Received: epochs='many'."),
         ("learning_rate", "nan", "Received: learning_rate=nan."),
         ("architecture", "../../etc", "`architecture` must be one of softmax, mlp, cnn, resnet."),
-        ("device", "gpu:7", "those on this machine: cpu. Received: 'gpu:7'."),
+        ("device", "gpu:7", "those on this machine: cpu. Received: 'gpu"),
     ],
 )
 def test_an_impossible_setting_in_a_link_is_named_and_the_default_used(page, name, value, complaint):
@@ -189,3 +189,14 @@ def test_a_running_run_shows_progress_and_curves(page):
     metrics = {metric.label: metric.value for metric in page.metric}
     assert metrics["Best validation accuracy"] == "85.0%"
     assert metrics["Images per second"] == "2,750"
+
+
+def test_a_link_cannot_smuggle_a_picture_into_the_page(page):
+    """What a link says is quoted as text: a Markdown picture would make every visitor's browser fetch it."""
+    page.query_params["run"] = "![](https://example.org/seen.png)"
+
+    page.run()
+
+    (warning,) = page.warning
+    assert "![" not in warning.value
+    assert "https:" not in warning.value

@@ -3,6 +3,7 @@
 Charts are in charts.py, and what is computed once in cache.py. A component draws, and returns a plain value.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -284,6 +285,20 @@ def scrolling(key: str) -> DeltaGenerator:
     """A container for something wider than a phone: it scrolls sideways instead of making the page wider."""
     st.html(f"<style>.st-key-{key} {{ overflow-x: auto; }}</style>")
     return st.container(key=key)
+
+
+# Words that hold a stranger's words
+
+
+def literal(text: str) -> str:
+    """Text of a stranger, such as a file's name, exactly as it is, without what Markdown would make of it."""
+    return re.sub(r"([\\`*_{}\[\]<>()#+|~$:!])", r"\\\1", " ".join(text.split()))
+
+
+def harmless(text: str) -> str:
+    """A message of ours that quotes a stranger, as from a link: our `names` stay set as code, but nothing in it
+    becomes a link, a picture fetched from elsewhere, or a formula."""
+    return re.sub(r"([\\\[\]<>!$]|:(?=\S))", r"\\\1", text)
 
 
 # Facts and this machine

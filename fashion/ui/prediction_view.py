@@ -7,7 +7,6 @@ is emptied: no photo is cached for others or written to disk. How a photo become
 
 import dataclasses
 import random
-import re
 import time
 from dataclasses import dataclass
 
@@ -153,7 +152,7 @@ def model_input(found: list[RunSummary]) -> RunSummary:
     for name in linked:
         if name not in by_name:
             st.warning(
-                f"The link names a model that is not here: {_literal(name[:60])}. {_option(found[0])} is asked instead.",
+                f"The link names a model that is not here: {components.literal(name[:60])}. {_option(found[0])} is asked instead.",
                 icon=":material/link_off:",
             )
     state.choose("_model", known[0] if known else found[0].run.id)
@@ -183,7 +182,7 @@ def loaded_or_stop(one: RunSummary) -> Predictor:
     try:
         return cache.model(one.run.id)
     except FashionError as error:
-        st.error(_literal(str(error)), icon=":material/error:")
+        st.error(components.literal(str(error)), icon=":material/error:")
         return st.stop()
 
 
@@ -226,7 +225,7 @@ def _usable(files: list[UploadedFile]) -> list[Picture]:
     """The files that are photos, in order; the others are named on the page, each with what is wrong."""
     taken = _taken_in(files)
     problems = [
-        f"**{_literal(picture.name[:60])}**: {_literal(picture.problem)}"
+        f"**{components.literal(picture.name[:60])}**: {components.literal(picture.problem)}"
         for picture in taken
         if picture.problem
     ]
@@ -289,7 +288,7 @@ def test_picture(model: Predictor) -> list[Picture]:
     try:
         test = cache.dataset(name).test
     except DataError as error:
-        st.error(_literal(str(error)), icon=":material/error:")
+        st.error(components.literal(str(error)), icon=":material/error:")
         return []
     state.limit(state.TEST_PICTURE, 0, len(test) - 1)
     wanted = st.selectbox(
@@ -366,7 +365,7 @@ def answer(one: RunSummary, model: Predictor, picture: Picture) -> Answer | None
     try:
         said = ask(model, picture)
     except PhotoError as error:
-        st.error(_literal(str(error)), icon=":material/broken_image:")
+        st.error(components.literal(str(error)), icon=":material/broken_image:")
         return None
     first, second = said.prediction.top[:2]
     st.subheader(
@@ -441,7 +440,7 @@ def _trust(one: RunSummary, probability: float) -> str:
     try:
         table = cache.reliability(one.run.id)
     except RunError as error:
-        return f"{meaning} {_literal(str(error))}"
+        return f"{meaning} {components.literal(str(error))}"
     if table is None:
         return meaning
     # An end of a range belongs to the range below; a rounded sum may lie a little above 1.
@@ -465,7 +464,7 @@ def _times(picture: Picture, said: Answer) -> str:
         parts.append(f"{1000 * picture.read_seconds:.0f} ms to read the file")
     cores = f"{here.num_cores} cores" if here.num_cores != 1 else "1 core"
     return (
-        f"Time: {', '.join(parts)}. Measured on {_literal(here.processor)}, {cores}, LiteRT "
+        f"Time: {', '.join(parts)}. Measured on {components.literal(here.processor)}, {cores}, LiteRT "
         f"{here.versions.get('ai-edge-litert', 'unknown')}, one picture at a time."
     )
 
@@ -643,8 +642,3 @@ def received(picture: Picture, said: Answer) -> None:
                 icon=":material/download:",
                 on_click="ignore",
             )
-
-
-def _literal(text: str) -> str:
-    """Text of a stranger, such as a file's name, as it is, without what Markdown would make of it."""
-    return re.sub(r"([\\`*_{}\[\]<>()#+|~$:!])", r"\\\1", " ".join(text.split()))

@@ -10,7 +10,7 @@ import streamlit as st
 from fashion import architectures, datasets, estimate, jobs, machine
 from fashion.errors import SettingsError
 from fashion.settings import DEFAULTS, FIELDS, FRAMEWORKS, RunSettings, learning_rate_at, parse_value
-from fashion.ui import cache, charts, state
+from fashion.ui import cache, charts, components, state
 
 TABS = {
     "Network": ("architecture", "width", "inner_width", "dropout"),
@@ -48,7 +48,7 @@ def settings_form() -> RunSettings | None:
     try:
         return RunSettings(**values)
     except SettingsError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(components.harmless(str(error)), icon=":material/error:")
         return None
 
 
@@ -72,7 +72,7 @@ def _read_link() -> None:
             problems.append(f"From the link: {error} The default is used.")
             del st.query_params[name]
     for problem in state.add_link_problems(problems):
-        st.warning(problem, icon=":material/link_off:")
+        st.warning(components.harmless(problem), icon=":material/link_off:")
     state.read_plain_names(choices)
 
 

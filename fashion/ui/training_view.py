@@ -49,7 +49,7 @@ def watched_run() -> runs.Run | None:
         run.settings  # noqa: B018  (read for its errors)
         return run
     except FashionError as error:
-        st.warning(str(error), icon=":material/link_off:")
+        st.warning(components.harmless(str(error)), icon=":material/link_off:")
         return None
 
 
@@ -134,9 +134,12 @@ def _progress(run: runs.Run, status: runs.Status) -> None:
                 parts = ["Stopping …"]
         st.progress(status.fraction, " · ".join(parts))
     elif status.state == "failed":
-        st.error(status.reason, icon=":material/error:")
+        st.error(components.harmless(status.reason), icon=":material/error:")
     elif status.state in ("stopped", "interrupted"):
-        st.warning(f"**{_STATE_WORDS[status.state]}.** {status.reason}", icon=":material/pause_circle:")
+        st.warning(
+            f"**{_STATE_WORDS[status.state]}.** {components.harmless(status.reason)}",
+            icon=":material/pause_circle:",
+        )
     _actions(run, status)
 
 

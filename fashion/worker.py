@@ -167,4 +167,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # The module that `training` knows: run as a script this file would be a second one, with a StopRequested of its own.
+    from fashion.worker import main as work_on
+
+    sys.exit(work_on())

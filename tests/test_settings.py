@@ -1,0 +1,119 @@
+"""One table of settings decides what is allowed, for forms, links, files and the command line alike."""
+
+import dataclasses
+import json
+
+import pytest
+
+from fashion import settings
+from fashion.errors import SettingsError
+from fashion.settings import FIELDS, RunSettings, learning_rate_at
+
+
+def test_every_setting_has_a_field_and_every_field_a_setting():
+    """The table and the dataclass name the same things in the same order."""
+    assert list(FIELDS) == [field.name for field in dataclasses.fields(RunSettings)]
+
+
+def test_every_number_may_take_its_limits():
+    """Both ends of each range are allowed, so that a slider's ends work."""
+    for name, field in FIELDS.items():
+        if field.low is not None:
+            field.check(name, field.kind(field.low))
+            field.check(name, field.kind(field.high))
+
+
+def test_settings_survive_json():
+    """`from_json` is the exact inverse of `to_json`, through real JSON text."""
+    chosen = RunSettings(dataset="sketches", learning_rate=0.003, flip=True, device="gpu:1", seed=2**31 - 1)
+
+    assert RunSettings.from_json(json.loads(json.dumps(chosen.to_json()))) == chosen
+
+
+def test_what_is_absent_takes_its_default():
+    """A link may name a single setting."""
+    assert RunSettings.from_json({"epochs": 3}) == RunSettings(epochs=3)
+
+
+def test_a_whole_number_becomes_a_float_where_one_is_meant():
+    """1 and 1.0 are the same width, so that two runs with it compare equal."""
+    assert repr(RunSettings(width=1).width) == "1.0"
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"epochs": 0}, "`epochs` must be between 1 and 200. Received: epochs=0"),
+        ({"epochs": 2.0}, "`epochs` must be a whole number"),
+        ({"epochs": True}, "`epochs` must be a whole number"),
+        ({"epochs": "5"}, "`epochs` must be a whole number"),
+        ({"epochs": None}, "`epochs` must be a whole number"),
+        ({"learning_rate": float("nan")}, "`learning_rate` must be between"),
+        ({"learning_rate": 10**400}, "`learning_rate` must be between"),
+        ({"flip": 1}, "`flip` must be true or false"),
+        ({"architecture": "transformer"}, "`architecture` must be one of softmax, mlp, cnn, resnet"),
+        ({"dataset": ["sketches"]}, "`dataset` must be one of"),
+        ({"device": 0}, "`device` must be a text"),
+        ({"device": "gpu"}, "`device` must be cpu or gpu:N"),
+        ({"device": "gpu:-1"}, "`device` must be cpu or gpu:N"),
+        ({"device": "gpu:0,1"}, "`device` must be cpu or gpu:N"),
+        ({"batch_size": 512, "num_train": 200}, "`batch_size` must not exceed `num_train`"),
+        (
+            {"weight_decay": 0.01, "optimizer": "adam"},
+            "`weight_decay` works with the optimizers sgd and adamw",
+        ),
+        ({"colour": "red"}, "Received: 'colour'. Remove them"),
+        ([1, 2], "Settings must be a JSON object. Received: list"),
+    ],
+)
+def test_what_is_not_allowed_is_refused_in_words(values, words):
+    """The message names the setting, what it may be, and what came."""
+    with pytest.raises(SettingsError) as caught:
+        RunSettings.from_json(values)
+
+    assert words in str(caught.value)
+
+
+def test_texts_become_values():
+    """From the command line and from links everything comes as text."""
+    chosen = RunSettings.from_text(
+        {"epochs": "7", "learning_rate": "1e-2", "flip": "Yes", "dataset": "sketches"}
+    )
+
+    assert chosen == RunSettings(epochs=7, learning_rate=0.01, flip=True, dataset="sketches")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("epochs", "7.5"), ("width", "wide"), ("flip", "maybe"), ("x", "1"), ("seed", "9" * 5000)],
+)
+def test_a_text_of_the_wrong_kind_is_refused(name, text):
+    """A mistyped link says so instead of being ignored."""
+    with pytest.raises(SettingsError, match=f"`{name}` must be|'{name}'"):
+        RunSettings.from_text({name: text})
+
+
+def test_differing_names_only_what_differs():
+    """The table of a comparison needs no column for what is the same everywhere."""
+    first = RunSettings(epochs=3, seed=1)
+
+    assert settings.differing([first, first.replace(seed=2), first.replace(epochs=4)]) == ["epochs", "seed"]
+    assert settings.differing([first]) == []
+
+
+@pytest.mark.parametrize(
+    ("schedule", "rates"),
+    [
+        ("constant", [1.0, 1.0, 1.0, 1.0, 1.0]),
+        ("step", [1.0, 1.0, 0.1, 0.1, 0.01]),
+        ("cosine", [1.0, 0.853553, 0.5, 0.146447, 0.0]),
+        ("one-cycle", [0.1, 1.0, 0.67, 0.34, 0.01]),
+    ],
+)
+def test_schedules_follow_their_definition(schedule, rates):
+    """At 0, 25, 50, 75 and 100 % of the run, worked out by hand for a peak of 1."""
+    chosen = RunSettings(learning_rate=1.0, schedule=schedule)
+
+    assert [learning_rate_at(chosen, step, 100) for step in (0, 25, 50, 75, 100)] == pytest.approx(
+        rates, abs=1e-6
+    )

@@ -7,7 +7,7 @@ no more than that: other work on the machine changes it.
 import statistics
 from dataclasses import dataclass
 
-from fashion import architectures, datasets, machine, runs
+from fashion import architectures, datasets, machine, runs, summary
 from fashion.settings import ARCHITECTURES, RunSettings
 
 # Where nothing was measured: a laptop core does a few billion multiply-adds of training a second. Two cores here
@@ -40,15 +40,13 @@ class _Measured:
 def measured_here() -> list[_Measured]:
     """The speeds of finished runs that were made on a machine like this one."""
     here = machine.describe()
-    found = []
-    for run in runs.readable(runs.list_runs())[0]:
-        card = run.card()
-        if not card or not card.get("images_per_second"):
-            continue
-        made_on = card.get("machine", {})
-        if made_on.get("processor") == here.processor and made_on.get("num_cores") == here.num_cores:
-            found.append(_Measured(run.settings, card["images_per_second"], card.get("startup_seconds")))
-    return found
+    return [
+        _Measured(one.settings, one.images_per_second, one.startup_seconds)
+        for one in summary.summarise_all(runs.list_runs())[0]
+        if one.test
+        and one.images_per_second
+        and (one.processor, one.num_cores) == (here.processor, here.num_cores)
+    ]
 
 
 def estimate(settings: RunSettings, measured: list[_Measured]) -> Estimate:

@@ -4,7 +4,6 @@ It reads run folders through `runs.py` and judges with `evaluation.py`; it chang
 draws nothing.
 """
 
-import dataclasses
 import math
 from dataclasses import dataclass
 from datetime import datetime
@@ -134,17 +133,6 @@ def _when(run: Run) -> datetime | None:
         return None
 
 
-def _status(run: Run) -> Status:
-    """The run's status. Raises TypeError where a value is of another type than its default."""
-    status = run.status()
-    for field in dataclasses.fields(Status):
-        value = getattr(status, field.name)
-        expected = str if isinstance(field.default, str) else (int, float, type(None))
-        if not isinstance(value, expected):
-            raise TypeError(f"status.json with {field.name}={value!r}")
-    return status
-
-
 def _from_log(run: Run) -> RunSummary:
     log = run.log().dropna(subset=["val_accuracy", "seconds"])
     started = len(log) > 0
@@ -154,7 +142,7 @@ def _from_log(run: Run) -> RunSummary:
         run=run,
         name=short_name(run),
         settings=run.settings,
-        status=_status(run),
+        status=run.status(),
         when=_when(run),
         validation=_accuracy(round(best.val_accuracy * n), n) if started else None,
         test=None,
@@ -185,7 +173,7 @@ def _from_card(run: Run, card: dict) -> RunSummary:
         run=run,
         name=short_name(run),
         settings=run.settings,
-        status=_status(run),
+        status=run.status(),
         when=_when(run),
         # The intervals are computed, not read, so that all runs have the same kind.
         validation=_accuracy(int(metrics["validation"]["correct"]), int(metrics["validation"]["n"])),

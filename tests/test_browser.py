@@ -101,6 +101,7 @@ def test_every_page_opens_by_its_link_on_a_fresh_server(page, tab, tmp_path):
         expect(tab.locator("h1").first).to_be_visible()
         settled(tab)
         menu = tab.locator("[data-testid=stSidebar] [data-testid=stPageLink]")
+        expect(menu).to_have_count(len(frame.PAGES))
         titles = [text.splitlines()[-1] for text in menu.all_inner_texts()]
         assert titles == [entry.title for entry in frame.PAGES]
 

@@ -297,11 +297,14 @@ def test_the_fraction_done(epoch, step, fraction):
     assert runs.Status(epoch=epoch, step=step, num_epochs=4, num_steps=10).fraction == fraction
 
 
-def test_a_status_with_a_wrong_type_reads_as_failed():
-    """A heartbeat that is no number is told, and breaks neither a page nor the queue."""
+@pytest.mark.parametrize(
+    "changes",
+    [{"heartbeat": "noon"}, {"state": "stopped", "reason": 7}, {"epoch": "third"}, {"num_steps": [1]}],
+)
+def test_a_status_with_values_of_another_type_reads_as_failed(changes):
+    """It is told in words, and breaks neither a page nor the queue."""
     run = runs.create(RunSettings())
-    status = json.loads((run.folder / "status.json").read_text())
-    runs.write_json(run.folder / "status.json", {**status, "state": "running", "heartbeat": "noon"})
+    runs.write_json(run.folder / "status.json", {"state": "running", **changes})
 
     assert run.status().state == "failed"
-    assert "heartbeat='noon'" in run.status().reason
+    assert "status.json cannot be read" in run.status().reason

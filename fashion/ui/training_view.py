@@ -7,7 +7,7 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from fashion import datasets, estimate, evaluation, jobs, runs
+from fashion import datasets, estimate, evaluation, jobs, runs, summary
 from fashion.errors import FashionError
 from fashion.settings import RunSettings
 from fashion.ui import cache, charts, components, frame, state
@@ -101,14 +101,6 @@ def _live(run: runs.Run, was_active: bool) -> None:
         _small_curve(run, steps, "images_per_second", "images per second", ",.0f")
 
 
-_STATE_WORDS = {
-    "queued": "Waiting",
-    "running": "Running",
-    "finished": "Finished",
-    "stopped": "Stopped",
-    "failed": "Failed",
-    "interrupted": "Cut off",
-}
 _PHASE_WORDS = {
     "starting": "Starting the worker and loading the framework …",
     "training": "Training",
@@ -137,7 +129,7 @@ def _progress(run: runs.Run, status: runs.Status) -> None:
         st.error(components.harmless(status.reason), icon=":material/error:")
     elif status.state in ("stopped", "interrupted"):
         st.warning(
-            f"**{_STATE_WORDS[status.state]}.** {components.harmless(status.reason)}",
+            f"**{summary.STATE_WORDS[status.state].capitalize()}.** {components.harmless(status.reason)}",
             icon=":material/pause_circle:",
         )
     _actions(run, status)

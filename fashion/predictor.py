@@ -17,7 +17,7 @@ from fashion.runs import Run
 # Below this top probability an answer is called "unsure": on Fashion-MNIST's validation pictures the shipped
 # model's answers below it are wrong about as often as right.
 UNSURE_BELOW = 0.6
-_CHUNK = 64
+_CHUNK = 16  # LiteRT keeps the memory of the largest batch it ever saw
 
 
 class Interpreter:

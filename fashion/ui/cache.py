@@ -4,17 +4,27 @@ Big arrays are held as resources (shared, read-only); small results are keyed by
 Streamlit only samples large arrays when it compares them. Nothing here may be changed by its caller.
 """
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from fashion import datasets, evaluation, jobs, machine, pictures, predictor, runs, sketches, summary
+from fashion import datasets, evaluation, jobs, machine, memory, pictures, predictor, runs, sketches, summary
 
 
 @st.cache_resource(max_entries=len(datasets.DATASETS), show_spinner="Loading the pictures …")
 def dataset(name: str) -> datasets.Dataset:
     """The dataset in memory, its arrays read-only. Raises DataError if it is missing or damaged (not cached)."""
-    return datasets.load(name)
+    loaded = datasets.load(name)
+    splits = {}
+    for split_name in datasets.SPLIT_NAMES:
+        part = loaded.split(split_name)
+        splits[split_name] = dataclasses.replace(part, images=memory.file_backed(part.images))
+    del part
+    loaded = dataclasses.replace(loaded, **splits)
+    memory.give_back()  # what unpacking took
+    return loaded
 
 
 @st.cache_data(max_entries=8, show_spinner="Counting the pictures …")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from fashion import __version__
+from fashion import __version__, memory
 from fashion.ui import state
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,6 +48,7 @@ def page(title: str, lead: str, *, heading: str | None = None) -> None:
         page_icon="👕",  # an emoji is drawn by the browser; a Material icon would be fetched from the internet
         layout="wide",
     )
+    memory.stay_small()
     state.initialise()
     st.html(STYLE)
     _menu()

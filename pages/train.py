@@ -25,8 +25,7 @@ if settings is None:
 with top:
     settings_view.outlook(settings)
     with st.container(horizontal=True):
-        if st.button("Start", type="primary", icon=":material/play_arrow:"):
-            training_view.start(settings)
+        training_view.start_button(settings)
         st.button("Defaults", icon=":material/undo:", on_click=settings_view.reset_settings)
         training_view.unfinished()
 settings_view.previews(settings)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from fashion import jobs, machine, runs
+from fashion import datasets, jobs, machine, runs
 from fashion.settings import DEFAULTS, FIELDS, RunSettings
 from fashion.ui import settings_view
 
@@ -19,6 +19,15 @@ def _no_gpu_and_no_worker(monkeypatch):
     nothing = machine.Devices("tensorflow", (), None, "2026-01-01T00:00:00+00:00")
     monkeypatch.setattr(machine, "devices", lambda framework="tensorflow", **_: nothing)
     monkeypatch.setattr(jobs.LocalQueue, "start", lambda self: self)
+
+
+_STATUS = datasets.status
+
+
+@pytest.fixture(autouse=True)
+def _data_is_here(monkeypatch, tmp_path):
+    """Fashion-MNIST counts as present, also on a machine that lacks it: no test here looks at a picture."""
+    monkeypatch.setattr(datasets, "status", lambda name: datasets.DataStatus(name, True, tmp_path, ()))
 
 
 @pytest.fixture
@@ -63,6 +72,20 @@ def test_start_queues_a_run_with_the_chosen_settings_and_shows_it(page):
     assert run.settings == DEFAULTS.replace(epochs=2, architecture="mlp")
     assert page.query_params["run"] == run.id
     assert not page.exception
+
+
+def test_without_the_dataset_there_is_a_way_to_get_it_or_to_do_without(page, monkeypatch, tmp_path):
+    """On a machine with neither file nor internet, one click leads to training on drawn garments."""
+    monkeypatch.setenv("FASHION_DATA", str(tmp_path))
+    monkeypatch.setattr(datasets, "status", _STATUS)
+    page.run()
+    assert {"Download", "Use drawn garments meanwhile"} <= {button.label for button in page.button}
+
+    press(page, "Use drawn garments meanwhile")
+
+    press(page, "Start")
+    (run,) = runs.list_runs()
+    assert run.settings.dataset == "sketches"
 
 
 def test_a_contradiction_is_told_and_start_is_not_offered(page):

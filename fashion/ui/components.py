@@ -163,11 +163,12 @@ def dataset_or_stop(name: str) -> datasets.Dataset:
             return cache.dataset(name)
         except DataError as error:  # damaged in a way that only reading shows
             st.error(str(error), icon=":material/error:")
-    _missing_dataset(status)
+    missing_dataset(status)
     return st.stop()
 
 
-def _missing_dataset(status: datasets.DataStatus) -> None:
+def missing_dataset(status: datasets.DataStatus) -> None:
+    """What is missing, a button that downloads it, and one that goes on without it."""
     title = datasets.DATASETS[status.name].title
     with st.container(border=True):
         st.subheader(f"{title} is not on this machine yet", anchor=False)

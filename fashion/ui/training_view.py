@@ -10,24 +10,21 @@ import streamlit as st
 from fashion import datasets, estimate, evaluation, jobs, runs, summary
 from fashion.errors import FashionError
 from fashion.settings import RunSettings
-from fashion.ui import cache, charts, components, frame, state
+from fashion.ui import cache, charts, components, state
 
 
-def start(settings: RunSettings) -> None:
-    """Queue a run with these settings and watch it; a refusal is said on the page."""
-    if not datasets.status(settings.dataset).present:
-        title = datasets.DATASETS[settings.dataset].title
-        st.error(
-            f"{title} is not on this machine yet. Fetch it on the Dataset page, or choose drawn garments."
-        )
-        frame.link("Dataset", "Fetch it")
-        return
-    try:
-        run = cache.queue().submit(settings, state.visitor())
-    except FashionError as error:
-        st.error(str(error), icon=":material/block:")
-        return
-    watch(run.id)
+def start_button(settings: RunSettings) -> None:
+    """Start a run with these settings and watch it; where the dataset is missing, a way to get it instead."""
+    status = datasets.status(settings.dataset)
+    if not status.present:
+        components.missing_dataset(status)
+    elif st.button("Start", type="primary", icon=":material/play_arrow:"):
+        try:
+            run = cache.queue().submit(settings, state.visitor())
+        except FashionError as error:
+            st.error(str(error), icon=":material/block:")
+        else:
+            watch(run.id)
 
 
 def watch(name: str | None) -> None:

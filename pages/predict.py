@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from fashion.ui import frame, prediction_view, state
+from fashion.ui import frame, picture_input, prediction_view, state
 
 frame.page(
     "Predict",
@@ -10,10 +10,10 @@ frame.page(
 )
 
 SOURCES = {
-    "Photos": lambda model: prediction_view.uploaded(),
-    "Camera": lambda model: prediction_view.photographed(),
-    "Test picture": prediction_view.test_picture,
-    "Drawing": prediction_view.drawn_garment,
+    "Photos": lambda model: picture_input.uploaded(),
+    "Camera": lambda model: picture_input.photographed(),
+    "Test picture": picture_input.test_picture,
+    "Drawing": picture_input.drawn_garment,
 }
 
 found = prediction_view.models()

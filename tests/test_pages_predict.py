@@ -14,7 +14,7 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from streamlit.testing.v1 import AppTest
 
 from fashion import datasets, photos, predictor, runs, sketches
-from fashion.ui import prediction_view, state
+from fashion.ui import picture_input, state
 
 ENTRY = str(Path(__file__).resolve().parents[1] / "streamlit_app.py")
 
@@ -58,7 +58,7 @@ def upload(at: AppTest, *files: tuple[str, bytes]) -> AppTest:
     return at.file_uploader[0].set_value(named).run()
 
 
-def pictures_of(at: AppTest) -> list[prediction_view.Picture]:
+def pictures_of(at: AppTest) -> list[picture_input.Picture]:
     return list(at.session_state[state._PHOTOS].values())
 
 
@@ -195,7 +195,7 @@ def test_a_camera_photo_is_answered(tiny_run):
 def test_the_reduced_photo_gives_the_very_pixels_of_the_whole_one():
     """Keeping 400 of 900 pixels changes nothing of the network's input."""
     whole = sketches.draw_colour(8, 5, 900)
-    reduced = prediction_view._reduced(whole, photos.WORK_SIDE)
+    reduced = picture_input.reduced(whole, photos.WORK_SIDE)
 
     assert max(reduced.size) == 400
     assert np.array_equal(photos.prepare(reduced).result, photos.prepare(whole).result)
@@ -360,7 +360,7 @@ def test_a_removed_file_is_forgotten(tiny_run):
 
 def test_more_photos_than_allowed_are_refused_by_name(tiny_run, monkeypatch):
     """The first ones work; the one too many is named."""
-    monkeypatch.setattr(prediction_view, "MAX_PHOTOS", 2)
+    monkeypatch.setattr(picture_input, "MAX_PHOTOS", 2)
 
     at = upload(open_page(), *[(f"{label}.png", photo(label)) for label in (1, 8, 9)])
 

@@ -61,6 +61,11 @@ def place(
     `name`: of the CSV file, unique on the page. `stretch`: as wide as the page, or the chart's own width.
     """
     st.altair_chart(chart, width="stretch" if stretch else "content", theme="streamlit", alt=alt_text)
+    table_behind(table, alt_text=alt_text, name=name)
+
+
+def table_behind(table: pd.DataFrame, *, alt_text: str, name: str) -> None:
+    """A small button that opens the numbers behind a chart, to read or to download as `name`.csv."""
     with st.popover("Table", icon=":material/table:", type="tertiary"):
         st.dataframe(table, hide_index=True, alt=alt_text)
         st.download_button(

@@ -170,17 +170,9 @@ def _confusion_table(matrix: np.ndarray, classes: tuple[str, ...], name: str) ->
     """The same counts to read and download: a row per true class, a column per predicted one."""
     table = pd.DataFrame(matrix, columns=list(classes))
     table.insert(0, "true class", list(classes))
-    with st.popover("Table", icon=":material/table:", type="tertiary"):
-        st.dataframe(table, hide_index=True, alt="Counts per true class (rows) and predicted class (columns)")
-        st.download_button(
-            "Download as CSV",
-            table.to_csv(index=False),
-            file_name=f"{name}.csv",
-            mime="text/csv",
-            icon=":material/download:",
-            key=f"_csv_{name}",
-            on_click="ignore",
-        )
+    charts.table_behind(
+        table, alt_text="Counts per true class (rows) and predicted class (columns)", name=name
+    )
 
 
 def _follow_click(key: str, classes: tuple[str, ...]) -> None:

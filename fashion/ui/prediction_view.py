@@ -1,12 +1,10 @@
-"""The Predict page's pieces: choosing a model and a picture, the answer, and what was done to a photo before it.
+"""The Predict page's pieces: choosing a model, its answer to a picture, and what was done to a photo before it.
 
-A photo is reduced to a small picture in its visitor's own session as soon as it arrives, and the file that was sent
-is emptied: no photo is cached for others or written to disk. How a photo becomes the network's input is decided in
-`photos.py`, the answer in `predictor.py`.
+Where the picture comes from is `picture_input.py`; how a photo becomes the network's input is decided in `photos.py`,
+the answer in `predictor.py`.
 """
 
 import dataclasses
-import random
 import time
 from dataclasses import dataclass
 
@@ -14,37 +12,22 @@ import altair as alt
 import numpy as np
 import pandas as pd
 import streamlit as st
-from PIL import Image
-from starlette.formparsers import MultiPartParser
-from streamlit.runtime.scriptrunner import get_script_run_ctx
-from streamlit.runtime.uploaded_file_manager import UploadedFile, UploadedFileRec
 
-from fashion import datasets, photos, pictures, predictor, runs, summary
-from fashion.errors import DataError, FashionError, PhotoError, RunError
-from fashion.photos import PrepareOptions, Step
+from fashion import photos, pictures, predictor, runs, summary
+from fashion.errors import FashionError, PhotoError, RunError
+from fashion.photos import Step
 from fashion.predictor import Prediction, Predictor
 from fashion.settings import ARCHITECTURES
 from fashion.summary import RunSummary
 from fashion.ui import cache, charts, components, frame, state
+from fashion.ui.picture_input import Picture, reduced
 
-MAX_PHOTOS = 50
-MAX_UPLOAD_MB = 15
-FILE_TYPES = ["jpg", "jpeg", "png", "webp", "heic", "heif", "avif", "gif", "bmp", "tif", "tiff"]
 IMAGE_SHAPE = [28, 28]
 DEFAULT_MODEL = "fashion-mnist"
 # Sides of what is sent to the browser, in pixels.
 _STEP_SIDE = 240
 _THUMBNAIL_SIDE = 48
-_DRAWING_SIDE = 400
-_PREVIEW_SIDE = 112
-_MOST_SEEDS = 999_999
-_CLEARED = "_cleared"
 
-PRIVACY = "Photos stay in memory and are never written to disk; metadata such as where one was taken is dropped at once."
-_PRIVACY_IN_FULL = (
-    "A photo is reduced to a small picture in this server's memory as soon as it arrives, and the file itself is dropped. "
-    "The picture is gone when you clear it, and soon after you close the page. Nobody else can see it."
-)
 _LEARNED_FROM = {
     "fashion-mnist": (
         "catalogue pictures of 28x28 grey pixels on a plain background, so on a street photo it may well be wrong"
@@ -56,26 +39,6 @@ _WHAT_HELPS = (
     "One garment, whole, from the front, laid flat or hung up, upright. An even background that differs from it. No shadow, "
     "hand or person in the picture. Or overrule a step below: another threshold, or whether light and dark are swapped."
 )
-
-
-@dataclass(eq=False)
-class Picture:
-    """What one visitor shows to a network: a photo that must be prepared first, or pixels that are ready.
-
-    key: its own name in this visit; `name` is what the visitor calls it.
-    image: RGB, longest side at most 400, or None. pixels: uint8 (28, 28), or None. truth: the class it shows, where that
-    is known. problem: why there is neither image nor pixels, in words.
-    """
-
-    key: str
-    name: str
-    image: Image.Image | None = None
-    pixels: np.ndarray | None = None
-    truth: str | None = None
-    problem: str = ""
-    read_seconds: float = 0.0
-    options: PrepareOptions = PrepareOptions()
-    answered: "tuple[Predictor, PrepareOptions, Answer] | None" = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +69,7 @@ def ask(model: Predictor, picture: Picture) -> Answer:
         prepared = photos.prepare(picture.image, picture.options)
         pixels, threshold = prepared.result, prepared.threshold
         steps = tuple(
-            dataclasses.replace(step, image=_reduced(step.image, _STEP_SIDE)) for step in prepared.steps
+            dataclasses.replace(step, image=reduced(step.image, _STEP_SIDE)) for step in prepared.steps
         )
     ready = time.perf_counter()
     (probabilities,) = model.predict(pixels[None])
@@ -114,12 +77,6 @@ def ask(model: Predictor, picture: Picture) -> Answer:
     answer = Answer(model.describe(probabilities), pixels, steps, threshold, ready - began, done - ready)
     picture.answered = (model, picture.options, answer)
     return answer
-
-
-def _reduced(image: Image.Image, side: int) -> Image.Image:
-    small = image.copy()
-    small.thumbnail((side, side), Image.Resampling.BOX)
-    return small
 
 
 # Choosing a model
@@ -184,163 +141,6 @@ def loaded_or_stop(one: RunSummary) -> Predictor:
     except FashionError as error:
         st.error(components.literal(str(error)), icon=":material/error:")
         return st.stop()
-
-
-# Choosing pictures
-
-
-def uploaded() -> list[Picture]:
-    """The visitor's photos, in the order of the files; files that are no photos are named here with the reason."""
-    _keep_uploads_in_memory()
-    files = st.file_uploader(
-        "Photos of one garment each",
-        type=FILE_TYPES,
-        accept_multiple_files=True,
-        max_upload_size=MAX_UPLOAD_MB,
-        key=f"_uploads_{state.count(_CLEARED)}",
-    )
-    if files:
-        st.button("Clear all", icon=":material/delete:", on_click=state.count, args=(_CLEARED, 1))
-    st.caption(PRIVACY, help=_PRIVACY_IN_FULL)
-    return _usable(files)
-
-
-def photographed() -> list[Picture]:
-    """The photo taken with this device's camera, if there is one."""
-    _keep_uploads_in_memory()
-    file = st.camera_input(
-        "A photo of one garment",
-        help="The browser asks whether the camera may be used. It allows that only over https, or on this machine itself.",
-    )
-    st.caption(PRIVACY, help=_PRIVACY_IN_FULL)
-    return _usable([file] if file else [])
-
-
-def _keep_uploads_in_memory() -> None:
-    """Raise the size above which the web server would park an upload in a temporary file while it arrives (1 MB)."""
-    MultiPartParser.spool_max_size = (MAX_UPLOAD_MB + 1) * 1024**2
-
-
-def _usable(files: list[UploadedFile]) -> list[Picture]:
-    """The files that are photos, in order; the others are named on the page, each with what is wrong."""
-    taken = _taken_in(files)
-    problems = [
-        f"**{components.literal(picture.name[:60])}**: {components.literal(picture.problem)}"
-        for picture in taken
-        if picture.problem
-    ]
-    if problems:
-        st.error("\n\n".join(problems), icon=":material/broken_image:")
-    return [picture for picture in taken if not picture.problem]
-
-
-def _taken_in(files: list[UploadedFile]) -> list[Picture]:
-    """A picture per file, in order. New files are read and then emptied; those of removed files are dropped."""
-    held = state.photos({file.file_id for file in files})
-    new = [file for file in files if file.file_id not in held]
-    room = MAX_PHOTOS - (len(files) - len(new))
-    bar = st.progress(0.0) if len(new) > 3 else None
-    for position, file in enumerate(new):
-        if bar:
-            bar.progress(position / len(new), f"Reading photo {position + 1} of {len(new)} …")
-        if position < room:
-            held[file.file_id] = _read(file)
-        else:
-            problem = (
-                f"At most {MAX_PHOTOS} photos are taken at a time. Clear the others and choose it again."
-            )
-            held[file.file_id] = Picture(file.file_id, file.name, problem=problem)
-    if bar:
-        bar.empty()
-    for file in files:  # not only new ones: the run that read a file may have been cut short here
-        if file.size:
-            _empty(file)
-    return [held[file.file_id] for file in files]
-
-
-def _read(file: UploadedFile) -> Picture:
-    began = time.perf_counter()
-    try:
-        image = photos.read(file.getvalue(), file.name)
-    except PhotoError as error:
-        return Picture(file.file_id, file.name, problem=str(error))
-    # What `prepare` does first anyway: the same pixels result, and 50 photos take 20 MB instead of 300.
-    image = _reduced(image, photos.WORK_SIDE)
-    return Picture(file.file_id, file.name, image, read_seconds=time.perf_counter() - began)
-
-
-def _empty(file: UploadedFile) -> None:
-    """Replace Streamlit's own copy of an upload by an empty one; the file stays in the list of the uploader."""
-    context = get_script_run_ctx()
-    record = UploadedFileRec(file.file_id, file.name, file.type, b"")
-    context.uploaded_file_mgr.add_file(context.session_id, record)
-
-
-def test_picture(model: Predictor) -> list[Picture]:
-    """One picture of the test split of the model's dataset, by number or at random; none where the data is missing."""
-    name = model.card["dataset"]
-    title = datasets.DATASETS[name].title
-    state.photos(())
-    if not datasets.status(name).present:
-        st.info(f"{title} is not on this machine, so there are no test pictures.", icon=":material/info:")
-        frame.link("Dataset", "Get the pictures")
-        return []
-    try:
-        test = cache.dataset(name).test
-    except DataError as error:
-        st.error(components.literal(str(error)), icon=":material/error:")
-        return []
-    state.limit(state.TEST_PICTURE, 0, len(test) - 1)
-    wanted = st.selectbox(
-        "Class", ["any", *model.classes], help=components.TERMS["class"], **state.kept(state.TEST_CLASS)
-    )
-    members = np.arange(len(test))
-    if wanted != "any":
-        members = np.flatnonzero(test.labels == model.classes.index(wanted))
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        position = st.number_input(
-            f"Picture, 0 to {len(test) - 1:,}",
-            min_value=0,
-            max_value=len(test) - 1,
-            **state.in_url(state.TEST_PICTURE),
-        )
-        st.button(
-            "Another one",
-            icon=":material/casino:",
-            type="primary",
-            disabled=not len(members),
-            on_click=lambda: state.choose(state.TEST_PICTURE, int(random.choice(members))),
-        )
-    st.caption(f"Pictures of {title} that were kept aside: no network here has learned from them.")
-    components.picture(test.images[position], "", alt=f"Picture {position} of {title}", size=_PREVIEW_SIDE)
-    truth = model.classes[test.labels[position]]
-    return [Picture("test", f"test picture {position:,}", pixels=test.images[position], truth=truth)]
-
-
-def drawn_garment(model: Predictor) -> list[Picture]:
-    """A garment drawn in colour by this app, treated like a photo; class and seed stand in the link."""
-    kind = st.selectbox("Class", model.classes, **state.in_url(state.DRAWN_CLASS))
-    state.limit(state.DRAWN_SEED, 0, _MOST_SEEDS)
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        seed = st.number_input(
-            "Seed",
-            min_value=0,
-            max_value=_MOST_SEEDS,
-            help="The same number draws the same garment.",
-            **state.in_url(state.DRAWN_SEED),
-        )
-        st.button(
-            "Another one",
-            icon=":material/casino:",
-            type="primary",
-            on_click=lambda: state.choose(state.DRAWN_SEED, random.randint(0, _MOST_SEEDS)),
-        )
-    label = model.classes.index(kind)
-    drawing = cache.garment(label, seed, _DRAWING_SIDE)
-    st.image(drawing, alt=f"Drawing of a garment: {kind}", width=_PREVIEW_SIDE)
-    key = f"drawn-{label}-{seed}"
-    picture = Picture(key, f"drawn {kind} {seed}", Image.fromarray(drawing), truth=kind)
-    return [state.photos({key}).setdefault(key, picture)]
 
 
 def nothing_yet(model: Predictor) -> None:
@@ -524,7 +324,7 @@ def _answers(model: Predictor, taken: list[Picture]) -> pd.DataFrame:
     for position, picture in enumerate(taken):
         if bar:
             bar.progress(position / len(taken), f"Photo {position + 1} of {len(taken)} …")
-        row = {"Photo": pictures.data_uri(_reduced(picture.image, _THUMBNAIL_SIDE)), "File": picture.name}
+        row = {"Photo": pictures.data_uri(reduced(picture.image, _THUMBNAIL_SIDE)), "File": picture.name}
         try:
             said = ask(model, picture)
         except PhotoError as error:

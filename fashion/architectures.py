@@ -8,6 +8,10 @@ from dataclasses import dataclass
 
 from fashion.settings import RunSettings
 
+# The first thing a network does: pixel / PIXEL_SCALE + PIXEL_OFFSET. Grey pictures of garments are mostly black, so
+# this centres them near zero without numbers taken from the data.
+PIXEL_SCALE, PIXEL_OFFSET = 127.5, -0.5
+
 
 @dataclass(frozen=True)
 class Layer:

@@ -20,8 +20,9 @@ def build(settings: RunSettings, image_shape: tuple[int, ...], num_classes: int)
     values = pixels
     if len(image_shape) == 2:
         values = keras.layers.Reshape((*image_shape, 1), name="add_channel")(values)
-    # Grey pictures of garments are mostly black: this centres them near zero without data-dependent numbers.
-    values = keras.layers.Rescaling(1.0 / 127.5, offset=-0.5, name="scale")(values)
+    values = keras.layers.Rescaling(
+        1.0 / architectures.PIXEL_SCALE, offset=architectures.PIXEL_OFFSET, name="scale"
+    )(values)
     for layer in architectures.layers_of(settings, num_classes):
         values = _apply(layer, values)
     return keras.Model(pixels, values, name=settings.architecture)

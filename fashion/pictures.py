@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-PIXEL_SCALE, PIXEL_OFFSET = 127.5, -0.5  # pixel / scale + offset, as in the first layer of networks.py
+from fashion import architectures
+
 BRIGHTNESS_QUANTILES = {"p5": 0.05, "p25": 0.25, "median": 0.5, "p75": 0.75, "p95": 0.95}
 
 
@@ -84,7 +85,9 @@ def network_input(image: np.ndarray) -> np.ndarray:
     `image`: uint8 (h, w), 0 to 255. Returns float32 (1, h, w, 1), a batch of one picture with one colour channel,
     from -0.5 for black to 1.5 for white: what the "scale" layer inside every network of `networks.py` makes of it.
     """
-    return (image.astype(np.float32) / PIXEL_SCALE + PIXEL_OFFSET)[None, :, :, None]
+    return (image.astype(np.float32) / architectures.PIXEL_SCALE + architectures.PIXEL_OFFSET)[
+        None, :, :, None
+    ]
 
 
 def describe_arrays(image: np.ndarray) -> pd.DataFrame:

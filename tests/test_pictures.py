@@ -1,9 +1,7 @@
 """fashion.pictures on toy pictures of a few pixels. Run: pytest tests/test_pictures.py"""
 
 import base64
-import re
 from io import BytesIO
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -99,16 +97,6 @@ def test_the_network_receives_one_batch_of_one_channel_scaled():
     assert received.shape == (1, 2, 2, 1)
     assert received.min() == -0.5
     assert received.max() == 1.5
-
-
-def test_the_scaling_shown_is_the_scaling_of_the_networks():
-    """The first layer of networks.py, read as text so that Keras is not loaded, has the same two numbers."""
-    source = (Path(pictures.__file__).parent / "networks.py").read_text()
-
-    found = re.search(r"Rescaling\(1\.0 / ([\d.]+), offset=(-?[\d.]+)", source)
-
-    assert found
-    assert (float(found[1]), float(found[2])) == (pictures.PIXEL_SCALE, pictures.PIXEL_OFFSET)
 
 
 def test_the_description_of_a_picture_names_shape_type_and_range():

@@ -43,7 +43,7 @@ def watched_run() -> runs.Run | None:
         return None
     try:
         run = runs.find(name)
-        run.settings  # noqa: B018  (read for its errors)
+        summary.summarise(run)  # for its errors
         return run
     except FashionError as error:
         st.warning(components.harmless(str(error)), icon=":material/link_off:")
@@ -194,25 +194,26 @@ def _numbers(run: runs.Run, status: runs.Status, log: pd.DataFrame) -> None:
                 width="content",
             )
         elif len(log):
-            best = log.loc[log.val_accuracy.idxmax()]
-            n = datasets.DATASETS[run.settings.dataset].split_sizes["validation"]
-            low, high = evaluation.wilson_interval(round(best.val_accuracy * n), n)
-            st.metric(
-                "Best validation accuracy",
-                f"{best.val_accuracy:.1%}",
-                help=f"{low:.1%} to {high:.1%} with 95 % confidence, on {n:,} pictures; epoch {best.epoch:.0f}.",
-                width="content",
-            )
+            st.metric("Best validation accuracy", f"{log.val_accuracy.max():.1%}", width="content")
         if status.best_epoch:
             st.metric("Best epoch", f"{status.best_epoch} of {status.num_epochs}", width="content")
         if len(log):
             st.metric("Images per second", f"{log.images_per_second.iloc[-1]:,.0f}", width="content")
     if card:
-        test = card["metrics"]["test"]
         st.caption(
-            f"Test: {test['correct']:,} of {test['n']:,} right, 95 % interval {test['interval'][0]:.1%} to "
-            f"{test['interval'][1]:.1%}. The test pictures were used once, for the best epoch."
+            f"{_in_words('Test', card['metrics']['test'])} {_in_words('Validation', card['metrics']['validation'])} "
+            "The test pictures were used once, for the best epoch."
         )
+    elif len(log):
+        n = datasets.DATASETS[run.settings.dataset].split_sizes["validation"]
+        correct = round(log.val_accuracy.max() * n)
+        interval = evaluation.wilson_interval(correct, n)
+        st.caption(_in_words("Validation", {"correct": correct, "n": n, "interval": interval}))
+
+
+def _in_words(split: str, metric: dict) -> str:
+    low, high = metric["interval"]
+    return f"{split}: {metric['correct']:,} of {metric['n']:,} pictures right, 95 % interval {low:.1%} to {high:.1%}."
 
 
 def _accuracy_metric(label: str, metric: dict) -> None:

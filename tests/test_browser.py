@@ -135,15 +135,16 @@ def test_the_whole_loop_from_training_to_a_photo(tab, tmp_path):
             "Fashion-MNIST is not here: set FASHION_DATA, or python -m fashion data --fetch fashion-mnist"
         )
     with serving(tmp_path) as address:
-        tab.goto(f"{address}/train?epochs=3")
+        tab.goto(f"{address}/train?epochs=5")
         tab.get_by_role("button", name="Start", exact=True).click()
-        tab.get_by_text(re.compile(r"Epoch 1 of 3 · [\d,]+ images/s · .+ left")).wait_for()
+        tab.get_by_text(re.compile(r"Epoch 1 of 5 · [\d,]+ images/s · .+ left")).wait_for()
         curve = tab.locator("[aria-label^='Loss of training']")
         expect(curve).to_be_visible()
         before = rows(tmp_path, "steps.csv")
         assert before >= 1
 
-        tab.get_by_role("button", name="Stop", exact=True).click()
+        # Streamlit's own toolbar has a Stop button too, while the page is drawn.
+        tab.get_by_test_id("stMainBlockContainer").get_by_role("button", name="Stop", exact=True).click()
         tab.get_by_text("Stopped by hand.").wait_for()
         expect(tab.get_by_text("Test accuracy", exact=True)).to_be_visible()
         tab.reload()

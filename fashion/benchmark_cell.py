@@ -100,7 +100,7 @@ class Bench:
         self.keras, self.networks, self.training = keras, networks, training
         self.plan = plan
         settings = plan.settings(first)
-        training._check_framework(settings)
+        training.check_framework(settings)
         self.data = datasets.load(plan.dataset)
         self.num_classes = len(self.data.info.classes)
         # A step of the smallest network, so that the first cell does not pay for what loads at first use.
@@ -112,10 +112,10 @@ class Bench:
         """The compiled network and its batches, as a training run makes them."""
         training = self.training
         batches = training.Batches(
-            training._first_images(self.data.train, settings.num_train), settings, self.num_classes
+            training.first_images(self.data.train, settings.num_train), settings, self.num_classes
         )
         model = self.networks.build(settings, self.data.info.image_shape, self.num_classes)
-        steps = training._steps_per_call(settings, self.data, len(batches))
+        steps = training.choose_steps_per_call(settings, self.data, len(batches))
         self.networks.compile_for_training(model, settings, self.num_classes, steps)
         return model, batches
 

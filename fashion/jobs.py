@@ -149,7 +149,7 @@ class LocalQueue:
                     del self._children[name]
             waiting, num_running = [], 0
             for run in runs.list_runs(kind=None):
-                status = run._stored_status()
+                status = run.stored_status()
                 if status.state == "queued" and self._still_waiting(run, status):
                     waiting.append(run)
                 elif status.state == "running" and self._still_running(run, status):

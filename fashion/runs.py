@@ -131,13 +131,13 @@ class Run:
 
     def status(self) -> Status:
         """The status as it stands now: a running worker that is gone reads as interrupted."""
-        status = self._stored_status()
+        status = self.stored_status()
         if status.state != "running":
             return status
         silent = time.time() - (status.heartbeat or status.started or 0.0)
         gone = status.process_id is not None and not _is_worker(status.process_id)
         if gone:
-            status = self._stored_status()  # it may have written its last word just before it went
+            status = self.stored_status()  # it may have written its last word just before it went
             if status.state != "running":
                 return status
         if gone or silent > HEARTBEAT_LIMIT_SECONDS:
@@ -152,7 +152,8 @@ class Run:
             )
         return status
 
-    def _stored_status(self) -> Status:
+    def stored_status(self) -> Status:
+        """The status as it was last written; for its writers. Readers want `status`, which sees a worker that is gone."""
         if self.shipped and not (self.folder / "status.json").exists():
             return Status(state="finished")
         try:
@@ -363,7 +364,7 @@ def delete(run: Run) -> None:
 
 def set_status(run: Run, **changes: Any) -> Status:
     """Change the stored status; for whoever is its writer now: the queue, or the worker."""
-    status = dataclasses.replace(run._stored_status(), **changes)
+    status = dataclasses.replace(run.stored_status(), **changes)
     write_json(run.folder / "status.json", dataclasses.asdict(status))
     return status
 

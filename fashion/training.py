@@ -257,15 +257,15 @@ def train(run: runs.Run, settings: RunSettings, reporter: Reporter) -> None:
         Diverged: The loss is no longer a number.
         FashionError: The data, the device or the framework is not there.
     """
-    _check_framework(settings)
+    check_framework(settings)
     keras.utils.set_random_seed(settings.seed)
     if settings.precision != "float32":
         keras.mixed_precision.set_global_policy(settings.precision)
     data = datasets.load(settings.dataset)
     num_classes = len(data.info.classes)
-    split = _first_images(data.train, settings.num_train)
+    split = first_images(data.train, settings.num_train)
     batches = Batches(split, settings, num_classes)
-    steps_per_call = _steps_per_call(settings, data, len(batches))
+    steps_per_call = choose_steps_per_call(settings, data, len(batches))
     checkpoint = run.folder / "last.keras"
     if checkpoint.exists():
         model = keras.saving.load_model(checkpoint, safe_mode=True)
@@ -434,7 +434,8 @@ def _forget_after(run: runs.Run, epoch: int) -> None:
         runs.write_text(run.folder / name, table[table.epoch <= epoch].to_csv(index=False))
 
 
-def _first_images(split: datasets.Split, count: int) -> datasets.Split:
+def first_images(split: datasets.Split, count: int) -> datasets.Split:
+    """The first `count` pictures of a split, or all of it where it has no more."""
     return (
         split
         if count >= len(split)
@@ -442,7 +443,7 @@ def _first_images(split: datasets.Split, count: int) -> datasets.Split:
     )
 
 
-def _steps_per_call(settings: RunSettings, data: datasets.Dataset, num_steps: int) -> int:
+def choose_steps_per_call(settings: RunSettings, data: datasets.Dataset, num_steps: int) -> int:
     """Steps between two looks at Python: many for tiny networks, whose steps cost less than the look itself."""
     if settings.framework == "torch":
         return 1  # Keras offers no more with PyTorch
@@ -451,7 +452,8 @@ def _steps_per_call(settings: RunSettings, data: datasets.Dataset, num_steps: in
     return int(min(max(_SECONDS_PER_CALL / max(seconds, 1e-9), 1), 32, num_steps))
 
 
-def _check_framework(settings: RunSettings) -> None:
+def check_framework(settings: RunSettings) -> None:
+    """Raise JobError where this process has another framework than the run asks for, or sees no GPU for it."""
     loaded = keras.backend.backend()
     if loaded != settings.framework:
         raise JobError(

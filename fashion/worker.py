@@ -38,7 +38,7 @@ class Reporter:
         self.signalled = False
         self._lock = threading.Lock()
         self._status = dataclasses.replace(
-            run._stored_status(),
+            run.stored_status(),
             state="running",
             phase="starting",
             reason="",

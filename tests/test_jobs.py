@@ -154,7 +154,7 @@ def test_a_dead_worker_is_noted_and_the_next_run_starts(started):
 
     queue.tick()
 
-    assert first._stored_status().state == "interrupted"
+    assert first.stored_status().state == "interrupted"
     assert started == [first.id, second.id]
 
 

@@ -5,82 +5,24 @@ here. Nothing is downloaded unless `fetch` is called, and nothing here knows abo
 """
 
 import contextlib
-import gzip
 import hashlib
-import math
 import os
-import struct
 import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import numpy as np
 import pooch
-import requests
-import urllib3
 
-from fashion import sketches
+from fashion import clothing_archive, clothing_files, fashion_mnist, sketches
+from fashion.clothing_files import CLASSES_CLOTHING, Photos
 from fashion.errors import DataError
+from fashion.fashion_mnist import CLASSES_FASHION, IMAGE_SHAPE
 
-CLASSES_FASHION = (
-    "t-shirt/top",
-    "trouser",
-    "pullover",
-    "dress",
-    "coat",
-    "sandal",
-    "shirt",
-    "sneaker",
-    "bag",
-    "ankle boot",
-)
-"""The ten classes, in the order of their label numbers 0 to 9."""
-
-IMAGE_SHAPE = (28, 28)
 SPLIT_NAMES = ("train", "validation", "test")
-
-
-@dataclass(frozen=True)
-class ExpectedFile:
-    """What a downloaded file must be, to the byte."""
-
-    num_bytes: int
-    sha256: str
-
-
-FASHION_MNIST_FILES = {
-    "train-images-idx3-ubyte.gz": ExpectedFile(
-        26_421_880, "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"
-    ),
-    "train-labels-idx1-ubyte.gz": ExpectedFile(
-        29_515, "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"
-    ),
-    "t10k-images-idx3-ubyte.gz": ExpectedFile(
-        4_422_102, "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"
-    ),
-    "t10k-labels-idx1-ubyte.gz": ExpectedFile(
-        5_148, "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"
-    ),
-}
-
-FASHION_MNIST_URLS = (
-    "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",  # the copy that Keras downloads
-    "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",  # the authors' own; without https
-)
-"""Folders that hold the four files, tried in this order. The environment variable FASHION_MNIST_URL
-replaces them, e.g. with a school's own copy."""
-
-CONNECT_TIMEOUT_SECONDS = 10.0
-READ_TIMEOUT_SECONDS = 30.0  # without a single byte; a slow download that keeps moving may take any time
-DOWNLOAD_CHUNK_BYTES = 256 * 1024  # about 120 progress calls for all of Fashion-MNIST
-
-VALIDATION_PER_CLASS = 500
-VALIDATION_SEED = 2017
 
 SKETCHES_VERSION = 1  # raise it when the stored file is written differently
 SKETCHES_SPLITS = {"train": (6_000, 1), "validation": (1_000, 2), "test": (1_000, 3)}
@@ -95,8 +37,8 @@ class DatasetInfo:
     title: str
     classes: tuple[str, ...]
     """Class names; the position is the label number."""
-    image_shape: tuple[int, int]
-    """Height and width in pixels."""
+    image_shape: tuple[int, ...]
+    """Height and width in pixels; and 3 for the colours of photos, which are read at any size asked for."""
     source_url: str
     """The publisher's page; empty for a dataset made by this program."""
     licence: str
@@ -104,6 +46,8 @@ class DatasetInfo:
     description: str
     split_sizes: dict[str, int]
     """Number of images in train, validation and test."""
+    download_bytes: int = 0
+    """About how much is downloaded; 0 if nothing is."""
 
 
 DATASETS = {
@@ -124,6 +68,7 @@ DATASETS = {
             "shirts, pullovers and coats are still mixed up."
         ),
         split_sizes={"train": 55_000, "validation": 5_000, "test": 10_000},
+        download_bytes=sum(file.num_bytes for file in fashion_mnist.FASHION_MNIST_FILES.values()),
     ),
     "sketches": DatasetInfo(
         name="sketches",
@@ -140,6 +85,21 @@ DATASETS = {
         ),
         split_sizes={name: num_images for name, (num_images, _) in SKETCHES_SPLITS.items()},
     ),
+    "clothing": DatasetInfo(
+        name="clothing",
+        title="Clothing photos",
+        classes=CLASSES_CLOTHING,
+        image_shape=(clothing_files.SIDE, clothing_files.SIDE, 3),
+        source_url="https://github.com/alexeygrigorev/clothing-dataset-small",
+        licence="CC0 (public domain)",
+        citation="Alexey Grigorev and contributors (2020). Clothing dataset, small version.",
+        description=(
+            "Photos of ten kinds of clothes, taken by volunteers with phones at home. Few, uneven in number and real: "
+            "the ground on which a pretrained network shows what it is worth."
+        ),
+        split_sizes=clothing_files.SPLIT_SIZES,
+        download_bytes=clothing_archive.ARCHIVE_BYTES,
+    ),
 }
 """All datasets by name, in the order in which they are offered: best first."""
 
@@ -148,11 +108,12 @@ DATASETS = {
 class Split:
     """One part of a dataset.
 
-    images: uint8 (n, 28, 28), 0 black background to 255 white; labels: uint8 (n,), 0 to 9. Both read-only.
+    images: uint8 (n, 28, 28), 0 black background to 255 white, or `Photos`, which are read from their files when
+    they are asked for; labels: uint8 (n,), 0 to 9. Both read-only.
     """
 
     name: str
-    images: np.ndarray
+    images: np.ndarray | Photos
     labels: np.ndarray
 
     def __len__(self) -> int:
@@ -164,7 +125,8 @@ class Dataset:
     """A dataset in memory; each published image is in exactly one of the three splits.
 
     digest: first 16 hexadecimal digits of the SHA-256 over images and labels of train, validation and test,
-    in this order: the same digest means the same data in the same order.
+    in this order (of photos: over names and bytes of the files): the same digest means the same data.
+    notes: what a user of the data should know, a sentence each, e.g. that photos were left out.
     """
 
     info: DatasetInfo
@@ -172,6 +134,7 @@ class Dataset:
     validation: Split
     test: Split
     digest: str
+    notes: tuple[str, ...] = ()
 
     def split(self, name: str) -> Split:
         """The split called "train", "validation" or "test"; ValueError for any other name."""
@@ -189,6 +152,8 @@ class DataStatus:
     folder: Path
     problems: tuple[str, ...]
     """One sentence per file that is missing, truncated, of other bytes or unreadable."""
+    notes: tuple[str, ...] = ()
+    """What a user of data that can be loaded should know, a sentence each."""
 
 
 def data_folder() -> Path:
@@ -200,16 +165,18 @@ def data_folder() -> Path:
 def status(name: str) -> DataStatus:
     """Whether the dataset is complete and undamaged; never downloads.
 
-    The first call reads the files once to check their SHA-256 (25 ms for Fashion-MNIST); as long as
-    sizes and modification times stay the same, later calls only look at those (0.1 ms).
+    The first call reads the files once to check them (25 ms for Fashion-MNIST, 0.5 s for the photos); as long as
+    sizes and modification times stay the same, later calls only look at those (0.1 to 0.5 ms).
     Drawn garments are always present. ValueError if there is no dataset of this name.
     """
     _info(name)
     if name == "sketches":
         return DataStatus(name, True, _sketches_file().parent, ())
-    folder = data_folder() / name
-    found = (_problem(folder / file_name, expected) for file_name, expected in FASHION_MNIST_FILES.items())
-    problems = tuple(problem for problem in found if problem)
+    folder = _folder(name)
+    if name == "clothing":
+        found = clothing_files.survey(folder)
+        return DataStatus(name, not found.problems, folder, found.problems, found.notes)
+    problems = fashion_mnist.problems(folder)
     return DataStatus(name, not problems, folder, problems)
 
 
@@ -225,23 +192,18 @@ def fetch(name: str, progress: Callable[[int, int], None] | None = None) -> None
     a file is started again from the second address, and its last call has done_bytes == total_bytes. An
     exception raised by it ends the download and passes through.
 
-    A file takes its final name only after its SHA-256 was found right, so a download that breaks off, or
-    brings other bytes, leaves whatever was there before. Drawn garments need no download.
+    A file takes its final name only after its SHA-256 was found right, and the photos, which come as one archive,
+    theirs only after all of them were found right; so a download that breaks off, or brings other bytes, leaves
+    whatever was there before. Drawn garments need no download.
 
-    Raises DataError, in words, if no address delivers a file (not found, refused, no internet, nothing
-    received for READ_TIMEOUT_SECONDS, broken off, other bytes) or if the folder cannot be written.
+    Raises DataError, in words, if no address delivers a file (not found, refused, no internet, nothing received
+    for a while, broken off, other bytes) or if the folder cannot be written.
     """
     _info(name)
-    if name == "sketches":
-        return
-    total_bytes = sum(expected.num_bytes for expected in FASHION_MNIST_FILES.values())
-    report = _Progress(progress or (lambda done_bytes, total_bytes: None), total_bytes)
-    for file_name, expected in FASHION_MNIST_FILES.items():
-        path = data_folder() / name / file_name
-        report.begin(expected.num_bytes)
-        if _problem(path, expected):
-            _download(path, expected, report)
-        report.finish()
+    if name == "fashion-mnist":
+        fashion_mnist.fetch(_folder(name), progress)
+    if name == "clothing":
+        clothing_archive.fetch(_folder(name), progress)
 
 
 def load(name: str) -> Dataset:
@@ -254,11 +216,16 @@ def load(name: str) -> Dataset:
     Drawn garments: 6,000 training, 1,000 validation and 1,000 test images, drawn once (about 5 s) and then
     kept in the user cache folder.
 
+    Clothing photos: as published, 3,068, 341 and 372, in each split by class, then by name; photos that cannot be
+    read are left out (see `notes`). `Photos.at` gives them at another size.
+
     Raises DataError if a file is missing, damaged or not what it should be, naming it and the remedy;
     ValueError if there is no dataset of this name. Source and licence: DATASETS[name].
     """
     info = _info(name)
-    arrays = _sketches_arrays() if name == "sketches" else _fashion_mnist_arrays()
+    if name == "clothing":
+        return _clothing(info)
+    arrays = _sketches_arrays() if name == "sketches" else fashion_mnist.arrays(_folder(name))
     digest = hashlib.sha256()
     for images, labels in arrays.values():
         for array in (images, labels):
@@ -274,225 +241,25 @@ def _info(name: str) -> DatasetInfo:
     return DATASETS[name]
 
 
-# Checking files
+def _folder(name: str) -> Path:
+    return data_folder() / (clothing_files.FOLDER if name == "clothing" else name)
 
 
-def _problem(path: Path, expected: ExpectedFile) -> str | None:
-    """What is wrong with the file, as a sentence; None if it is right."""
-    try:
-        facts = path.stat()
-        if facts.st_size != expected.num_bytes:  # spares reading what cannot be right
-            return _difference(path.name, expected, facts.st_size, "")
-        sha256 = _file_sha256(path, facts.st_size, facts.st_mtime_ns)
-    except FileNotFoundError:
-        return f"{path.name} is missing."
-    except OSError as error:
-        return f"{path.name} cannot be read ({error.strerror})."
-    return _difference(path.name, expected, facts.st_size, sha256)
-
-
-@lru_cache(maxsize=16)
-def _file_sha256(path: Path, num_bytes: int, modified_ns: int) -> str:
-    """SHA-256 of a file, remembered while its size and time stay the same: pages ask at every click."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _difference(file_name: str, expected: ExpectedFile, num_bytes: int, sha256: str) -> str | None:
-    if num_bytes != expected.num_bytes:
-        fault = "is truncated" if num_bytes < expected.num_bytes else "is too long"
-        return f"{file_name} {fault}: expected {expected.num_bytes:,} bytes, received {num_bytes:,}."
-    if sha256 != expected.sha256:
-        return f"{file_name} has other bytes: expected SHA-256 {expected.sha256}, received {sha256}."
-    return None
-
-
-# Downloading
-
-
-class _Progress:
-    """Adds up the bytes of several files; `total`, `update`, `reset` and `close` are what pooch calls."""
-
-    def __init__(self, callback: Callable[[int, int], None], total_bytes: int):
-        self.total = 0  # set by pooch to what the server announces; not relied upon
-        self._callback = callback
-        self._total_bytes = total_bytes
-        self._earlier_bytes = 0
-        self._file_bytes = 0
-        self._received_bytes = 0
-
-    def begin(self, file_bytes: int) -> None:
-        self._earlier_bytes += self._file_bytes
-        self._file_bytes = file_bytes
-        self._received_bytes = 0
-
-    def finish(self) -> None:
-        self._callback(self._earlier_bytes + self._file_bytes, self._total_bytes)
-
-    def update(self, num_bytes: int) -> None:
-        # pooch counts every chunk as a full one, so the last one would overshoot.
-        self._received_bytes = min(self._received_bytes + num_bytes, self._file_bytes)
-        self._callback(self._earlier_bytes + self._received_bytes, self._total_bytes)
-
-    def reset(self) -> None:
-        self._received_bytes = 0
-
-    def close(self) -> None:
-        pass
-
-
-def _download(path: Path, expected: ExpectedFile, report: _Progress) -> None:
-    chosen_url = os.environ.get("FASHION_MNIST_URL")
-    folder_urls = (chosen_url,) if chosen_url else FASHION_MNIST_URLS
-    timeouts = (CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS)
-    downloader = pooch.HTTPDownloader(progressbar=report, chunk_size=DOWNLOAD_CHUNK_BYTES, timeout=timeouts)
-    pooch.get_logger().setLevel("WARNING")  # its notes would land between the lines of our own progress
-    failures = []
-    for folder_url in folder_urls:
-        url = f"{folder_url.rstrip('/')}/{path.name}"
-        report.reset()
-        try:
-            pooch.retrieve(
-                url, f"sha256:{expected.sha256}", fname=path.name, path=path.parent, downloader=downloader
-            )
-        except requests.RequestException as error:  # before OSError, of which it is a kind
-            failures.append(f"{_public_address(url)}: {_reason(error)}")
-        except ValueError as error:
-            if "known hash" not in str(error):  # not pooch's verdict on the bytes
-                raise
-            failures.append(
-                f"{_public_address(url)}: other bytes, by their SHA-256 (perhaps a log-in page of the network)"
-            )
-        except OSError as error:
-            raise DataError(
-                f"{path.name} could not be stored. Expected: a folder that can be written, with "
-                f"{expected.num_bytes / 1e6:.1f} MB free. Received: {error.strerror or error} ({path.parent}). "
-                "Free some space or set FASHION_DATA to another folder, and try again."
-            ) from error
-        else:
-            # pooch's temporary files are private; a folder shared by a class must be readable by others.
-            with contextlib.suppress(OSError):
-                path.chmod(0o644)
-            return
-    raise DataError(
-        f"{path.name} could not be downloaded. Expected: {expected.num_bytes:,} bytes. Received from "
-        f"{'; '.join(failures)}. Check the internet connection and try again: files that are complete are "
-        f"kept. Or copy the files by hand to {path.parent}."
-    )
-
-
-def _public_address(url: str) -> str:
-    """The address without user name and password, which a private FASHION_MNIST_URL may hold."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
-
-
-def _reason(error: requests.RequestException) -> str:
-    cause = error.args[0] if error.args else None
-    if isinstance(error, requests.HTTPError):
-        code = error.response.status_code
-        return f"no such file there (HTTP {code})" if code == 404 else f"the server refused (HTTP {code})"
-    if isinstance(error, requests.ConnectTimeout):
-        return f"no answer within {CONNECT_TIMEOUT_SECONDS:g} seconds"
-    # While the body is read, requests reports a time-out as a ConnectionError.
-    if isinstance(error, requests.ReadTimeout) or isinstance(cause, urllib3.exceptions.ReadTimeoutError):
-        return f"nothing received for {READ_TIMEOUT_SECONDS:g} seconds"
-    if isinstance(error, requests.exceptions.SSLError):
-        return "its certificate was not accepted, so the connection is not secure"
-    if isinstance(error, requests.exceptions.ProxyError):
-        return "the proxy server did not answer"
-    if isinstance(cause, urllib3.exceptions.ProtocolError):
-        return "the connection broke off"
-    if isinstance(error, requests.ConnectionError):
-        return "no connection (no internet, or the server refused)"
-    if isinstance(error, ValueError):  # MissingSchema, InvalidURL and the like
-        return "this is not a web address (http:// or https://)"
-    return f"the download failed ({type(error).__name__})"
-
-
-# Fashion-MNIST
-
-
-def _fashion_mnist_arrays() -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    train_images, train_labels = _read_pair("train")
-    test = _read_pair("t10k")
-    chosen = _validation_rows(train_labels)
-    return {
-        "train": (train_images[~chosen], train_labels[~chosen]),
-        "validation": (train_images[chosen], train_labels[chosen]),
-        "test": test,
-    }
-
-
-def _read_pair(prefix: str) -> tuple[np.ndarray, np.ndarray]:
-    images_name, labels_name = f"{prefix}-images-idx3-ubyte.gz", f"{prefix}-labels-idx1-ubyte.gz"
-    images = _parse_idx(images_name, _read_verified(images_name), num_dimensions=3)
-    labels = _parse_idx(labels_name, _read_verified(labels_name), num_dimensions=1)
-    if images.shape[1:] != IMAGE_SHAPE:
-        raise _not_idx(images_name, "images of 28x28 pixels", f"{images.shape[1]}x{images.shape[2]}")
-    if len(images) != len(labels):
-        raise _not_idx(labels_name, f"{len(images):,} labels, one per image", f"{len(labels):,}")
-    if labels.max(initial=0) >= len(CLASSES_FASHION):
-        raise _not_idx(labels_name, "labels from 0 to 9", f"label {labels.max()}")
-    return images, labels
-
-
-def _read_verified(file_name: str) -> bytes:
-    """The file's bytes; checked here as well as in `status`, so that what is parsed is what was checked."""
-    path = data_folder() / "fashion-mnist" / file_name
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        problem = f"{file_name} is missing."
-    except OSError as error:
-        problem = f"{file_name} cannot be read ({error.strerror})."
-    else:
-        sha256 = hashlib.sha256(content).hexdigest()
-        problem = _difference(file_name, FASHION_MNIST_FILES[file_name], len(content), sha256)
-        if problem is None:
-            return content
-    raise DataError(
-        f"Fashion-MNIST cannot be loaded from {path.parent}. {problem} "
-        "Fetch it again: python -m fashion data --fetch fashion-mnist"
-    )
-
-
-def _parse_idx(file_name: str, compressed: bytes, num_dimensions: int) -> np.ndarray:
-    """An uint8 array from gzipped IDX: magic number, one size per dimension (all uint32, big-endian), data.
-
-    Format: http://yann.lecun.com/exdb/mnist/ ; 0x08 in the magic number means uint8.
-    """
-    try:
-        content = gzip.decompress(compressed)
-    except (OSError, EOFError, zlib.error) as error:
-        raise _not_idx(file_name, "a gzip file", str(error)) from error
-    header_bytes = 4 * (1 + num_dimensions)
-    if len(content) < header_bytes:
-        raise _not_idx(file_name, f"a header of {header_bytes} bytes", f"{len(content)} bytes")
-    magic, *shape = struct.unpack_from(f">{1 + num_dimensions}I", content)
-    if magic != 0x0800 + num_dimensions:
-        raise _not_idx(file_name, f"magic number {0x0800 + num_dimensions}", str(magic))
-    if len(content) - header_bytes != math.prod(shape):
-        sizes = "x".join(str(size) for size in shape)
-        raise _not_idx(file_name, f"{sizes} bytes after the header", f"{len(content) - header_bytes:,}")
-    return np.frombuffer(content, np.uint8, offset=header_bytes).reshape(shape)
-
-
-def _not_idx(file_name: str, expected: str, received: str) -> DataError:
-    return DataError(
-        f"{file_name} is not a Fashion-MNIST file. Expected: {expected}. Received: {received}. "
-        "Fetch it again: python -m fashion data --fetch fashion-mnist"
-    )
-
-
-def _validation_rows(labels: np.ndarray) -> np.ndarray:
-    """Which rows of the published training part are validation: bool (n,), VALIDATION_PER_CLASS per class."""
-    rng = np.random.default_rng(VALIDATION_SEED)
-    chosen = np.zeros(len(labels), bool)
-    for label in range(len(CLASSES_FASHION)):
-        rows = np.flatnonzero(labels == label)
-        chosen[rng.choice(rows, VALIDATION_PER_CLASS, replace=False)] = True
-    return chosen
+def _clothing(info: DatasetInfo) -> Dataset:
+    folder = _folder("clothing")
+    found = clothing_files.survey(folder)
+    if found.problems:
+        raise DataError(
+            "The clothing photos must be folders train, validation and test, in each a folder per class with JPEG "
+            f"files. Received in {folder}: {' '.join(found.problems)} Fetch them: python -m fashion data --fetch clothing"
+        )
+    splits = {}
+    for name, photos in found.photos.items():
+        labels = np.array([label for _, label in photos], np.uint8)
+        labels.flags.writeable = False
+        splits[name] = Split(name, Photos(tuple(path for path, _ in photos), clothing_files.SIDE), labels)
+    sizes = {name: len(split) for name, split in splits.items()}
+    return Dataset(info=replace(info, split_sizes=sizes), digest=found.digest, notes=found.notes, **splits)
 
 
 # Drawn garments

@@ -42,11 +42,29 @@ def data_uri(image: np.ndarray | Image.Image) -> str:
     return "data:image/png;base64," + base64.b64encode(png(image)).decode("ascii")
 
 
+def photo_uri(image: np.ndarray) -> str:
+    """A photo, uint8 (h, w, 3), as text that an <img> shows: JPEG, 7 kB at 160x160, a sixth of what PNG takes."""
+    buffer = BytesIO()
+    Image.fromarray(image).save(buffer, format="JPEG", quality=82)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def middle_marked(image: Image.Image) -> Image.Image:
+    """A photo, RGB, in which all but its middle square is pale: what cropping to a square leaves out."""
+    pixels = np.asarray(image)
+    height, width = pixels.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    marked = (pixels * 0.25 + 0.75 * 200).astype(np.uint8)
+    marked[top : top + side, left : left + side] = pixels[top : top + side, left : left + side]
+    return Image.fromarray(marked)
+
+
 def mean_pictures(images: np.ndarray, labels: np.ndarray, num_classes: int) -> np.ndarray:
     """The average picture of each class.
 
-    `images`: uint8 (n, h, w); `labels`: integers (n,), 0 to num_classes - 1.
-    Returns uint8 (num_classes, h, w), rounded; a class without pictures is black.
+    `images`: uint8 (n, h, w) or (n, h, w, 3); `labels`: integers (n,), 0 to num_classes - 1.
+    Returns uint8 (num_classes, h, w) or (num_classes, h, w, 3), rounded; a class without pictures is black.
     """
     means = np.zeros((num_classes, *images.shape[1:]), dtype=np.uint8)
     for label in range(num_classes):
@@ -57,14 +75,14 @@ def mean_pictures(images: np.ndarray, labels: np.ndarray, num_classes: int) -> n
 
 
 def brightness(images: np.ndarray) -> np.ndarray:
-    """The mean pixel value of each picture: uint8 (n, h, w) -> float64 (n,), 0 black to 255 white."""
-    return images.mean(axis=(1, 2), dtype=np.float64)
+    """The mean pixel value of each picture: uint8 (n, h, w) or (n, h, w, 3) -> float64 (n,), 0 black to 255 white."""
+    return images.mean(axis=tuple(range(1, images.ndim)), dtype=np.float64)
 
 
 def brightness_per_class(images: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]) -> pd.DataFrame:
     """How brightness spreads within each class.
 
-    `images`: uint8 (n, h, w); `labels`: integers (n,), the position in `classes`.
+    `images`: uint8 (n, h, w) or (n, h, w, 3); `labels`: integers (n,), the position in `classes`.
     Returns a row per class that has pictures: class, n, p5, p25, median, p75, p95 (mean pixel value, 0 to 255).
     """
     values = brightness(images)
@@ -77,6 +95,19 @@ def brightness_per_class(images: np.ndarray, labels: np.ndarray, classes: tuple[
                 {"class": name, "n": len(members), **dict(zip(BRIGHTNESS_QUANTILES, quantiles, strict=True))}
             )
     return pd.DataFrame(rows, columns=["class", "n", *BRIGHTNESS_QUANTILES])
+
+
+def describe_channels(image: Image.Image) -> pd.DataFrame:
+    """A photo's three colours as numbers: lowest, highest and mean value of each channel."""
+    pixels = np.asarray(image)
+    return pd.DataFrame(
+        {
+            "Channel": ["red", "green", "blue"],
+            "Lowest": pixels.min(axis=(0, 1)),
+            "Highest": pixels.max(axis=(0, 1)),
+            "Mean": pixels.mean(axis=(0, 1)).round().astype(int),
+        }
+    )
 
 
 def network_input(image: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from fashion import datasets, pictures
-from fashion.ui import cache, charts, components, frame, state
+from fashion.ui import cache, charts, components, frame, photo_dataset_view, state
 
 frame.page(
     "Dataset",
@@ -11,6 +11,7 @@ frame.page(
 )
 
 SECTIONS = ("Pictures", "One picture", "Averages", "Source")
+PHOTO_SECTIONS = ("Pictures", "One picture", "Augmentation", "Doubtful labels", "Averages", "Source")
 
 with st.container(horizontal=True):
     name = components.dataset_input()
@@ -26,10 +27,13 @@ with st.container(horizontal=True):
 dataset = components.dataset_or_stop(name)
 part = dataset.split(split)
 classes = dataset.info.classes
+photos = name == "clothing"
+sections = PHOTO_SECTIONS if photos else SECTIONS
 
+state.one_of(state.SECTION, sections)
 section = st.segmented_control(
     "Section",
-    SECTIONS,
+    sections,
     default="Pictures",
     required=True,
     label_visibility="collapsed",
@@ -46,6 +50,17 @@ if section == "Pictures":
         table=counts,
         name=f"{name}-pictures-per-class",
     )
+    if photos:
+        photo_dataset_view.mix(dataset)
+        photo_dataset_view.sizes(split)
+
+elif photos and section in ("One picture", "Augmentation"):
+    position = components.picture_number(part)
+    draw = photo_dataset_view.one_photo if section == "One picture" else photo_dataset_view.augmentation
+    draw(part, position, classes[part.labels[position]])
+
+elif section == "Doubtful labels":
+    photo_dataset_view.doubtful(dataset)
 
 elif section == "One picture":
     position = components.picture_number(part)
@@ -76,13 +91,14 @@ elif section == "One picture":
         )
 
 elif section == "Averages":
+    means, spread = cache.averages(name, split)
     st.subheader("The mean picture of each class", anchor=False)
     st.markdown(
         "All pictures of a class laid over each other. Where the mean is sharp, the pictures agree; where it is blurred, "
         "they differ. Classes with similar means are easily mixed up."
     )
     components.picture_grid(
-        cache.mean_pictures(name, split),
+        means,
         classes,
         key="_means",
         alts=[f"Mean picture of {label}" for label in classes],
@@ -92,7 +108,6 @@ elif section == "Averages":
     st.markdown(
         "The box holds the middle half of a class, the grey mark and the number its median, the line 5 % to 95 %."
     )
-    spread = cache.brightness_per_class(name, split)
     charts.place(
         charts.brightness(spread, classes),
         alt_text=f"Boxes: spread of the mean pixel value per class in the {split} split of {dataset.info.title}.",

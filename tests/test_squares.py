@@ -1,0 +1,56 @@
+"""A photo becomes the square that a network sees."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fashion import squares
+
+
+def _stripes(width: int, height: int) -> Image.Image:
+    """Red in the first quarter of the longer side, blue in the last, white between."""
+    pixels = np.full((height, width, 3), 255, np.uint8)
+    if width > height:
+        pixels[:, : width // 4], pixels[:, -width // 4 :] = (255, 0, 0), (0, 0, 255)
+    else:
+        pixels[: height // 4], pixels[-height // 4 :] = (255, 0, 0), (0, 0, 255)
+    return Image.fromarray(pixels)
+
+
+def test_cropping_keeps_the_middle_and_the_proportions():
+    """Of a photo twice as wide as high, the outer quarters are cut away."""
+    square = squares.square(_stripes(400, 200), 50)
+
+    assert square.shape == (50, 50, 3)
+    assert square.dtype == np.uint8
+    assert (square[:, 2:-2] == 255).all()
+
+
+def test_squashing_keeps_everything():
+    """The outer quarters stay outer quarters."""
+    square = squares.square(_stripes(200, 400), 40, "squash")
+
+    assert (square[:8] == (255, 0, 0)).all()
+    assert (square[12:28] == 255).all()
+    assert (square[32:] == (0, 0, 255)).all()
+
+
+def test_a_fine_pattern_becomes_its_mean():
+    """Black and white lines of one pixel turn grey when shrunk, not into another pattern."""
+    lines = np.zeros((400, 400, 3), np.uint8)
+    lines[:, ::2] = 255
+
+    square = squares.square(Image.fromarray(lines), 50)
+
+    assert np.abs(square[:, 2:-2].astype(int) - 127).max() <= 2
+
+
+def test_an_enlarged_photo_has_the_size_asked_for():
+    """Photos smaller than the input are enlarged."""
+    assert squares.square(Image.new("RGB", (30, 40)), 96).shape == (96, 96, 3)
+
+
+def test_another_fit_is_refused():
+    """The message names what there is."""
+    with pytest.raises(ValueError, match="must be one of crop, squash. Received: 'pad'"):
+        squares.square(Image.new("RGB", (30, 40)), 96, "pad")

@@ -4,9 +4,11 @@ Plain Python, so that the server can show a layer table without loading Keras; `
 list into a `keras.Model`. The list is the only place where an architecture is written down.
 """
 
+import math
 from dataclasses import dataclass
 
-from fashion.settings import RunSettings
+from fashion.pretrained import BASES
+from fashion.settings import PHOTOS, RunSettings
 
 # The first thing a network does: pixel / PIXEL_SCALE + PIXEL_OFFSET. Grey pictures of garments are mostly black, so
 # this centres them near zero without numbers taken from the data.
@@ -19,13 +21,15 @@ class Layer:
 
     Kinds: conv (3x3, same padding, no bias, since a normalisation always follows), pool (max, size x size),
     norm (batch normalisation), relu, global-pool (mean over all positions), flatten, dense (with bias),
-    dropout, softmax, residual (adds what `inner` computes to its input; shapes must agree).
+    dropout, softmax, residual (adds what `inner` computes to its input; shapes must agree), pretrained (all
+    convolutions of the base called `name`).
     """
 
     kind: str
     size: int = 0
     rate: float = 0.0
     inner: tuple["Layer", ...] = ()
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,8 @@ def _scaled(base: int, width: float) -> int:
     return max(4, round(base * width / 4) * 4)
 
 
-def _head(settings: RunSettings, num_classes: int) -> list[Layer]:
+def head(settings: RunSettings, num_classes: int) -> list[Layer]:
+    """The last layers: from what the network found in the picture to class probabilities."""
     layers = []
     if settings.inner_width:
         layers += [
@@ -67,15 +72,18 @@ def _conv(filters: int, pool: bool = False) -> list[Layer]:
 def layers_of(settings: RunSettings, num_classes: int = 10) -> list[Layer]:
     """The layers of the network that `settings` describe, from scaled pixels to class probabilities."""
     width = settings.width
+    if settings.pretrained:
+        base = Layer("pretrained", name=settings.architecture)
+        return [base, Layer("global-pool"), *head(settings, num_classes)]
     if settings.architecture == "softmax":
         return [Layer("flatten"), Layer("dense", num_classes), Layer("softmax")]
     if settings.architecture == "mlp":
         hidden = _scaled(256, width)
-        return [Layer("flatten"), Layer("dense", hidden), Layer("relu"), *_head(settings, num_classes)]
+        return [Layer("flatten"), Layer("dense", hidden), Layer("relu"), *head(settings, num_classes)]
     if settings.architecture == "cnn":
         first, second = _scaled(32, width), _scaled(64, width)
         body = [*_conv(first, pool=True), *_conv(second, pool=True), Layer("flatten")]
-        return [*body, *_head(settings, num_classes)]
+        return [*body, *head(settings, num_classes)]
     first, second, third = _scaled(24, width), _scaled(48, width), _scaled(96, width)
     body = [
         *_conv(first, pool=True),
@@ -85,7 +93,7 @@ def layers_of(settings: RunSettings, num_classes: int = 10) -> list[Layer]:
         Layer("residual", inner=(*_conv(third), *_conv(third))),
         Layer("global-pool"),
     ]
-    return [*body, *_head(settings, num_classes)]
+    return [*body, *head(settings, num_classes)]
 
 
 _NAMES = {
@@ -99,7 +107,10 @@ _NAMES = {
     "dropout": "Dropout {rate:g}",
     "softmax": "Softmax",
     "residual": "Add the shortcut",
+    "pretrained": "{title}, pretrained",
 }
+# The pretrained networks here halve the picture five times.
+_PRETRAINED_STRIDE = 32
 
 
 def table(layers: list[Layer], input_shape: tuple[int, ...]) -> list[LayerRow]:
@@ -128,16 +139,29 @@ def _row(layer: Layer, shape: tuple[int, ...]) -> LayerRow:
         cost = shape[0] * layer.size
     elif layer.kind == "norm":
         parameters = 4 * shape[-1]  # scale and shift are learned; mean and variance are measured
+    elif layer.kind == "pretrained":
+        base = BASES[layer.name]
+        height, width = (math.ceil(size / _PRETRAINED_STRIDE) for size in shape[:2])
+        output = (height, width, base.vector_size)
+        parameters = base.num_parameters
+        cost = round(base.num_multiply_adds * shape[0] * shape[1] / base.size**2)
     elif layer.kind == "pool":
         output = (shape[0] // layer.size, shape[1] // layer.size, shape[2])
     elif layer.kind == "global-pool":
         output = (shape[-1],)
     elif layer.kind == "flatten":
         output = (shape[0] * shape[1] * shape[2],)
-    return LayerRow(_NAMES[layer.kind].format(size=layer.size, rate=layer.rate), output, parameters, cost)
+    title = BASES[layer.name].title if layer.name else ""
+    name = _NAMES[layer.kind].format(size=layer.size, rate=layer.rate, title=title)
+    return LayerRow(name, output, parameters, cost)
 
 
-def cost_of(settings: RunSettings, input_shape: tuple[int, ...] = (28, 28, 1)) -> tuple[int, int]:
+def input_shape(settings: RunSettings) -> tuple[int, int, int]:
+    """Height, width and channels of the pictures that the network learns from."""
+    return settings.image_size, settings.image_size, 3 if settings.dataset in PHOTOS else 1
+
+
+def cost_of(settings: RunSettings) -> tuple[int, int]:
     """Number of parameters, and multiply-adds of one picture's forward pass."""
-    rows = table(layers_of(settings), input_shape)
+    rows = table(layers_of(settings), input_shape(settings))
     return sum(row.num_parameters for row in rows), sum(row.num_multiply_adds for row in rows)

@@ -30,7 +30,7 @@ import pandas as pd
 import psutil
 
 from fashion import benchmark_results as results_form
-from fashion import benchmark_server, estimate, jobs, machine, runs
+from fashion import benchmark_server, benchmark_transfer, estimate, jobs, machine, runs
 from fashion.benchmark_plan import FULL, QUICK, STARTUP_SECONDS, Cell, Plan, plan_for
 from fashion.errors import JobError, RunError, SettingsError
 from fashion.runs import Run
@@ -299,6 +299,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--full", action="store_true", help="larger networks, more batch sizes, and the app's server"
     )
     size.add_argument(
+        "--transfer", action="store_true", help="instead: how long transfer learning takes on clothing photos"
+    )
+    size.add_argument(
         "--plan", type=Path, metavar="FILE", help="a plan of your own: JSON as under `plan` in a results file"
     )
     parser.add_argument(
@@ -318,6 +321,8 @@ def command_line(options: argparse.Namespace) -> int:
 
     With `--json`, standard output holds that line alone. Returns 1 where nothing was measured.
     """
+    if options.transfer:
+        return benchmark_transfer.command_line(options)
     plan = _asked_plan(options)
     words = sys.stderr if options.json else sys.stdout
     here = machine.describe()

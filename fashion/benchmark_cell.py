@@ -95,9 +95,9 @@ class Bench:
     def __init__(self, plan: Plan, first: Cell):
         import keras
 
-        from fashion import datasets, networks, training
+        from fashion import batches, datasets, fitting, networks, training
 
-        self.keras, self.networks, self.training = keras, networks, training
+        self.keras, self.networks, self.fitting, self.batches = keras, networks, fitting, batches
         self.plan = plan
         settings = plan.settings(first)
         training.check_framework(settings)
@@ -110,12 +110,11 @@ class Bench:
 
     def _build(self, settings) -> tuple[Any, Any]:
         """The compiled network and its batches, as a training run makes them."""
-        training = self.training
-        batches = training.Batches(
-            training.first_images(self.data.train, settings.num_train), settings, self.num_classes
-        )
+        fitting = self.fitting
+        split = fitting.chosen(self.data.train, settings)
+        batches = self.batches.Batches(split.images, split.labels, settings, self.num_classes)
         model = self.networks.build(settings, self.data.info.image_shape, self.num_classes)
-        steps = training.choose_steps_per_call(settings, self.data, len(batches))
+        steps = fitting.choose_steps_per_call(settings, batches)
         self.networks.compile_for_training(model, settings, self.num_classes, steps)
         return model, batches
 
@@ -134,11 +133,9 @@ class Bench:
         clock = self._clock(started, on_epoch)
         model.fit(batches, epochs=settings.epochs, callbacks=[clock], verbose=0)
         accuracy = evaluation.accuracy(
-            self.training.predict(model, self.data.test.images), self.data.test.labels
+            self.fitting.predict(model, self.data.test.images), self.data.test.labels
         )
-        num_parameters, num_multiply_adds = architectures.cost_of(
-            settings, (*self.data.info.image_shape[:2], 1)
-        )
+        num_parameters, num_multiply_adds = architectures.cost_of(settings)
         num_images = len(batches) * settings.batch_size
         return {
             **asdict(cell),
@@ -155,7 +152,7 @@ class Bench:
         }
 
     def live_progress(self, cell: Cell) -> dict[str, Any]:
-        """What writing progress costs: epochs with and without `training.Recorder`, in turn, on one network.
+        """What writing progress costs: epochs with and without `fitting.Recorder`, in turn, on one network.
 
         Both are the training steps of an epoch alone. What a real run does after each epoch (validation, saving
         the checkpoint) is a time of its own, `after_epoch_seconds`.
@@ -172,8 +169,10 @@ class Bench:
         with tempfile.TemporaryDirectory() as folder:
             run = runs.Run(Path(folder))
             runs.write_json(run.folder / "status.json", asdict(runs.Status()))
+            runs.write_json(run.folder / "settings.json", settings.to_json())
             reporter = Reporter(run)
-            recorder = self.training.Recorder(run, settings, reporter, batches, self.data)
+            validation = (self.data.validation.images, self.data.validation.labels)
+            recorder = self.fitting.Recorder(run, settings, reporter, batches, validation)
             for pair in range(settings.epochs):
                 # The order alternates, so that a machine that slows down does not favour one of them.
                 for with_progress in (False, True) if pair % 2 == 0 else (True, False):

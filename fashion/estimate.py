@@ -1,14 +1,17 @@
 """How long a run will probably take on this machine, from what was measured here before.
 
 The guess scales measured speed with the network's multiply-adds. It is told with its range and its basis, and is
-no more than that: other work on the machine changes it.
+no more than that: other work on the machine changes it. Runs with a pretrained network consist of parts that differ a
+hundredfold in speed, so each part is guessed on its own.
 """
 
+import os
 import statistics
 from dataclasses import dataclass
 
-from fashion import architectures, datasets, machine, runs, summary
-from fashion.settings import ARCHITECTURES, RunSettings
+from fashion import architectures, datasets, feature_store, machine, pretrained, runs, summary
+from fashion.errors import DataError
+from fashion.settings import PHOTOS, RunSettings
 
 # Where nothing was measured: a laptop core does a few billion multiply-adds of training a second. Two cores here
 # did 1 to 2.5e10 on convolutions; the range covers slower and faster machines.
@@ -19,29 +22,48 @@ _EXPORT_SECONDS = 4.0
 # A forward pass costs about a third of a training step.
 _FORWARD_SHARE = 1 / 3
 
+# Pretrained networks, measured on two cores with EfficientNetV2-B0 at 224 pixels (7.2e8 multiply-adds): 18 ms to turn a
+# photo into a vector, 62 ms to fine-tune all layers with it; the others in proportion to their multiply-adds.
+_SECONDS_PER_VECTOR, _SECONDS_PER_TUNED_PHOTO = 0.018, 0.062
+_MEASURED_MULTIPLY_ADDS = 716_806_176
+_READING_SECONDS, _CHANGING_SECONDS = 0.003, 0.008  # of a photo from its file, and with random changes
+_COMPARABLE = 4.0
+# Below the blocks that learn, only the forward pass is computed.
+_LAST_BLOCKS_SHARE = 0.5
+_HEAD_PHOTOS_PER_SECOND, _FIRST_EPOCH_SECONDS = 8000.0, 1.0
+_PRETRAINED_EXPORT_SECONDS = 15.0  # converting, and comparing it with the original
+
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds from pressing Start to a tested model: the guess, its range, and what it rests on, in words."""
+    """Seconds from pressing Start to a tested model: the guess, its range, and what it rests on, in words.
+
+    parts: what most of the time goes to, in words, where a run has parts of different kinds.
+    """
 
     seconds: float
     low: float
     high: float
     basis: str
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class _Measured:
+    """The speed of a finished run. The last two only of runs with a pretrained network that did this."""
+
     settings: RunSettings
     images_per_second: float
     startup_seconds: float | None
+    seconds_per_vector: float | None = None
+    seconds_per_tuned_photo: float | None = None
 
 
 def measured_here() -> list[_Measured]:
     """The speeds of finished runs that were made on a machine like this one."""
     here = machine.describe()
     return [
-        _Measured(one.settings, one.images_per_second, one.startup_seconds)
+        _Measured(one.settings, one.images_per_second, one.startup_seconds, *_speeds_of_parts(one))
         for one in summary.summarise_all(runs.list_runs())[0]
         if one.test
         and one.images_per_second
@@ -51,12 +73,15 @@ def measured_here() -> list[_Measured]:
 
 def estimate(settings: RunSettings, measured: list[_Measured]) -> Estimate:
     """The expected time of a run with these settings, given what was measured (newest first)."""
-    sizes = datasets.DATASETS[settings.dataset].split_sizes
     same_device = [
         one
         for one in measured
         if (one.settings.device, one.settings.framework) == (settings.device, settings.framework)
+        and one.settings.pretrained == settings.pretrained
     ]
+    if settings.pretrained:
+        return _of_parts(settings, same_device)
+    sizes = datasets.DATASETS[settings.dataset].split_sizes
     alike = [one for one in same_device if _kind(one.settings) == _kind(settings)]
     if alike:
         speeds = [_images_per_second(settings, one) for one in alike[:5]]
@@ -92,12 +117,12 @@ def in_words(seconds: float) -> str:
 
 def describe(settings: RunSettings) -> str:
     """A network's name on screen, with its width where that is not one."""
-    name = ARCHITECTURES[settings.architecture]
+    name = summary.network_name(settings)
     return name if settings.width == 1.0 else f"{name}, width {settings.width:g}"
 
 
 def _kind(settings: RunSettings) -> tuple:
-    return settings.architecture, settings.width, settings.precision
+    return settings.architecture, settings.width, settings.precision, settings.dataset in PHOTOS
 
 
 def _images_per_second(settings: RunSettings, one: _Measured) -> float:
@@ -108,6 +133,108 @@ def _images_per_second(settings: RunSettings, one: _Measured) -> float:
     by_cost = max(measured_cost, 50_000) / max(cost, 50_000)
     by_batch = min(settings.batch_size / one.settings.batch_size, 1.0) ** 0.5
     return one.images_per_second * by_cost * by_batch
+
+
+# Pretrained networks: vectors, then a head, then perhaps fine-tuning
+
+
+def _of_parts(settings: RunSettings, measured: list[_Measured]) -> Estimate:
+    sizes = datasets.DATASETS[settings.dataset].split_sizes
+    num_train, num_validation = min(settings.num_train, sizes["train"]), sizes["validation"]
+    tuning = settings.fine_tune != "none"
+    per_vector, vector_basis = _per_photo(settings, measured, "seconds_per_vector")
+    per_tuned, tuned_basis = _per_photo(settings, measured, "seconds_per_tuned_photo")
+    here = vectors_here(settings)
+    num_vectors = 0 if here else sum(sizes.values()) + (settings.views - 1) * sizes["train"]
+    judging = per_vector * (settings.judged_size / settings.image_size) ** 2
+    judged_at_end = num_validation + sizes["test"]
+    if feature_store.vectors_suffice(settings.replace(views=1)):
+        judged_at_end = 0  # the head judges the vectors that are there
+    seconds = {
+        "vectors of the photos": num_vectors * per_vector,
+        "the head": _FIRST_EPOCH_SECONDS
+        + settings.epochs * (num_train + num_validation) / _HEAD_PHOTOS_PER_SECOND,
+        "fine-tuning": settings.fine_tune_epochs * (num_train * per_tuned + num_validation * judging)
+        if tuning
+        else 0.0,
+        "the test": judged_at_end * judging * (2 if settings.mirror else 1),
+    }
+    # Start-up includes the vectors where they had to be computed; the shortest is the one without.
+    startups = [one.startup_seconds for one in measured if one.startup_seconds]
+    fixed = min([*startups, _STARTUP_SECONDS]) + _PRETRAINED_EXPORT_SECONDS
+    computing = sum(seconds.values())
+    basis = tuned_basis if tuning else vector_basis
+    factor = 1.4 if basis else 2.5
+    words = [f"{name} {in_words(value)}" for name, value in seconds.items() if value >= 1]
+    parts = tuple(["vectors already stored", *words] if here else words)
+    basis = basis or "a rough guess from another machine, two cores: nothing was measured here yet"
+    return Estimate(fixed + computing, fixed + computing / factor, fixed + computing * factor, basis, parts)
+
+
+def vectors_here(settings: RunSettings) -> bool:
+    """Whether the vectors that the run needs were stored by an earlier one, or come with the project."""
+    size = pretrained.BASES[settings.architecture].vector_size
+    weights = pretrained.weights_file(settings.architecture)
+    shipped = feature_store.shipped_path(settings.architecture, settings.image_size)
+    if settings.views == 1 and shipped.exists() and not os.environ.get("FASHION_FEATURES"):
+        return True
+    try:
+        data = datasets.load(settings.dataset)
+    except DataError:
+        return False
+    if weights is None:
+        return False
+    total = len(data.train) + len(data.validation) + len(data.test)
+    for view in range(settings.views):
+        path = feature_store.path_of(settings, data.digest, weights, view)
+        num_bytes = 2 * size * (len(data.train) if view else total)
+        if not path.exists() or path.stat().st_size < num_bytes:  # a stop leaves a shorter one
+            return False
+    return True
+
+
+def _per_photo(settings: RunSettings, measured: list[_Measured], what: str) -> tuple[float, str]:
+    """Seconds for one photo, for its vector or to be learned from, and what that rests on ("" for another machine)."""
+    tuned = what == "seconds_per_tuned_photo"
+    ratios = [
+        (getattr(one, what), _work(settings, tuned) / _work(one.settings, tuned))
+        for one in measured
+        if getattr(one, what)
+    ]
+    # A network ten times smaller spends its time otherwise, and says nothing about this one.
+    found = [seconds * ratio for seconds, ratio in ratios if 1 / _COMPARABLE <= ratio <= _COMPARABLE][:5]
+    if found:
+        count = len(found)
+        return statistics.median(
+            found
+        ), f"{count} earlier {_plural(count, 'run')} here with a pretrained network"
+    return _work(settings, tuned), ""
+
+
+def _work(settings: RunSettings, tuned: bool) -> float:
+    """The seconds for one photo on the two cores where it was measured."""
+    _, cost = architectures.cost_of(settings)
+    seconds = _SECONDS_PER_TUNED_PHOTO if tuned else _SECONDS_PER_VECTOR
+    if tuned and settings.fine_tune == "last":
+        seconds *= _LAST_BLOCKS_SHARE
+    reading = _CHANGING_SECONDS if tuned else _READING_SECONDS
+    return reading + (seconds - reading) * cost / _MEASURED_MULTIPLY_ADDS
+
+
+def _speeds_of_parts(one: summary.RunSummary) -> tuple[float | None, float | None]:
+    """Seconds per vector and per fine-tuned photo of a finished run; None where it has not done that."""
+    if not one.settings.pretrained:
+        return None, None
+    made = (one.run.card() or {}).get("features")
+    sizes = datasets.DATASETS[one.settings.dataset].split_sizes
+    count = sum(sizes.values()) + (one.settings.views - 1) * sizes["train"]
+    per_vector = None
+    if isinstance(made, dict) and made.get("source") == "computed" and isinstance(made.get("seconds"), float):
+        per_vector = made["seconds"] / count
+    head_epochs = summary.head_epochs(one.run)
+    log = one.run.log()
+    speeds = log.images_per_second[log.epoch > head_epochs] if head_epochs is not None else log.iloc[:0].loss
+    return per_vector, 1 / float(speeds.median()) if len(speeds) else None
 
 
 def _plural(count: int, noun: str) -> str:

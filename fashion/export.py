@@ -18,6 +18,9 @@ from fashion.errors import ModelError
 def to_litert(saved: Path, model: keras.Model | None = None) -> bytes:
     """The LiteRT file of the model saved at `saved`, weights in float16, any batch size.
 
+    A pretrained network has two outputs, told apart by their number of axes: probabilities (n, classes) and the last
+    feature map (n, height, width, channels).
+
     `model` is the same model if this process has it already loaded.
 
     Raises:
@@ -27,7 +30,14 @@ def to_litert(saved: Path, model: keras.Model | None = None) -> bytes:
         import tensorflow as tf
 
         model = model or keras.saving.load_model(saved, compile=False, safe_mode=True)
-        converter = tf.lite.TFLiteConverter.from_keras_model(model)
+        if any(layer.name == "pool" for layer in model.layers):
+            from fashion.networks import with_feature_map
+
+            model = with_feature_map(model)
+        # Traced here: by way of a SavedModel, as `from_keras_model` goes, it takes three times as long.
+        pixels = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32, name=model.inputs[0].name)
+        traced = tf.function(lambda pixels: model(pixels, training=False)).get_concrete_function(pixels)
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([traced])
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_types = [tf.float16]
         return converter.convert()

@@ -4,9 +4,15 @@ Which layers a network has is decided in `architectures.py`.
 """
 
 import keras
+import numpy as np
 
-from fashion import architectures
+from fashion import architectures, pretrained
+from fashion.errors import DataError
+from fashion.pretrained import BASES
 from fashion.settings import RunSettings
+
+# How many of a base's layers "the last blocks" are: its last quarter, about two of seven blocks.
+_LAST_BLOCKS = 0.25
 
 
 def build(settings: RunSettings, image_shape: tuple[int, ...], num_classes: int) -> keras.Model:
@@ -28,7 +34,86 @@ def build(settings: RunSettings, image_shape: tuple[int, ...], num_classes: int)
     return keras.Model(pixels, values, name=settings.architecture)
 
 
-def _apply(layer: architectures.Layer, values):
+def build_pretrained(
+    settings: RunSettings, num_classes: int, weights: str | None = None, side: int | None = None
+) -> keras.Model:
+    """A pretrained base with a new head. Input: raw pixels 0 to 255 (batch, side, side, 3), of any side if None.
+
+    weights: what `keras.applications` takes; None leaves the base with random weights, to be set by the caller.
+    The layer "pool" turns the last feature map into one vector per photo; the layers after it are the head. All
+    layers stand in one flat model: a nested one hides its feature map from whoever wants to look at it.
+    """
+    pixels = keras.Input(shape=(side, side, 3), name="pixels")
+    features = _base(settings.architecture, pixels, weights).output
+    vector = keras.layers.GlobalAveragePooling2D(name="pool", dtype="float32")(features)
+    return keras.Model(pixels, _head(settings, num_classes, vector), name=settings.architecture)
+
+
+def build_base(name: str, weights: str, side: int | None = None) -> keras.Model:
+    """A pretrained network without its classes: raw pixels (batch, side, side, 3) -> float32 (batch, vector_size)."""
+    base = _base(name, keras.Input(shape=(side, side, 3), name="pixels"), weights)
+    vector = keras.layers.GlobalAveragePooling2D(name="pool", dtype="float32")(base.output)
+    return keras.Model(base.input, vector, name=name)
+
+
+def build_head(settings: RunSettings, num_classes: int) -> keras.Model:
+    """The head alone: float32 vectors (batch, vector_size) -> probabilities."""
+    vector = keras.Input(shape=(BASES[settings.architecture].vector_size,), name="vector")
+    return keras.Model(vector, _head(settings, num_classes, vector), name=f"{settings.architecture}-head")
+
+
+def copy_head(source: keras.Model, target: keras.Model) -> None:
+    """Give the head of `target` the weights of that of `source`."""
+    for layer in source.layers:
+        if layer.weights and layer.name.startswith("head_"):
+            target.get_layer(layer.name).set_weights(layer.get_weights())
+
+
+def head_arrays(model: keras.Model) -> dict[str, np.ndarray]:
+    """The dense layers of the head, first to last: kernel0 (vector_size, units), bias0 (units), kernel1, ..."""
+    dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+    arrays = {}
+    for number, layer in enumerate(dense):
+        kernel, bias = layer.get_weights()
+        arrays |= {f"kernel{number}": kernel, f"bias{number}": bias}
+    return arrays
+
+
+def set_trainable(model: keras.Model, fine_tune: str) -> None:
+    """Let the base's last blocks ("last") or all layers ("all") of a pretrained network learn."""
+    body = [layer for layer in model.layers if not layer.name.startswith("head_")]
+    first = len(body) - round(len(body) * _LAST_BLOCKS) if fine_tune == "last" else 0
+    for number, layer in enumerate(body):
+        layer.trainable = number >= first
+
+
+def with_feature_map(model: keras.Model) -> keras.Model:
+    """The same network with two answers: probabilities, and the feature map before "pool"."""
+    return keras.Model(model.inputs, [model.output, model.get_layer("pool").input], name=model.name)
+
+
+def _base(name: str, pixels, weights: str | None) -> keras.Model:
+    base = BASES[name]
+    values = pixels
+    if base.scaling == "-1 to 1":
+        values = keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="scale")(pixels)
+    make = getattr(keras.applications, base.keras_name)
+    try:
+        return make(include_top=False, weights=weights, input_tensor=values, **dict(base.arguments))
+    except Exception as error:  # what Keras raises without internet is no more special
+        if "URL fetch failure" not in str(error):
+            raise
+        raise DataError(pretrained.missing(name)) from error
+
+
+def _head(settings: RunSettings, num_classes: int, vector):
+    values = vector
+    for number, layer in enumerate(architectures.head(settings, num_classes)):
+        values = _apply(layer, values, name=f"head_{layer.kind}{number}", dtype="float32")
+    return values
+
+
+def _apply(layer: architectures.Layer, values, **named):
     layers = keras.layers
     if layer.kind == "residual":
         inner = values
@@ -43,13 +128,13 @@ def _apply(layer: architectures.Layer, values):
         # Keras' default momentum of 0.99 needs hundreds of steps to settle: a one-epoch run would be tested
         # with wrong statistics.
         "norm": lambda: layers.BatchNormalization(momentum=0.9),
-        "relu": layers.ReLU,
+        "relu": lambda: layers.ReLU(**named),
         "global-pool": layers.GlobalAveragePooling2D,
         "flatten": layers.Flatten,
-        "dense": lambda: layers.Dense(layer.size),
-        "dropout": lambda: layers.Dropout(layer.rate),
+        "dense": lambda: layers.Dense(layer.size, **named),
+        "dropout": lambda: layers.Dropout(layer.rate, **named),
         # Probabilities in float32 whatever the precision: bfloat16 has two to three digits.
-        "softmax": lambda: layers.Softmax(dtype="float32"),
+        "softmax": lambda: layers.Softmax(**{"dtype": "float32"} | named),
     }
     return made[layer.kind]()(values)
 

@@ -34,6 +34,9 @@ CARD_FORMAT = 1
 HEARTBEAT_LIMIT_SECONDS = 30.0
 ACTIVE = ("queued", "running")
 STATES = (*ACTIVE, "finished", "stopped", "failed", "interrupted")
+# All of it; without export; test and export a run that was cut off; export a finished one.
+TASKS = ("train", "measure", "finish", "export")
+LESSONS = SHIPPED / "lessons"
 # What a shipped model needs of its run; the rest is for resuming and for a live view.
 _SHIPPED_FILES = (
     "settings.json",
@@ -44,6 +47,8 @@ _SHIPPED_FILES = (
     "model.keras",
     "model.tflite",
 )
+# What only runs on photos have.
+_SHIPPED_FILES_OF_PHOTOS = ("head.json", "head.npz", "neighbours.npz", "refusal.npz")
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[a-z0-9-]{1,24}-[0-9a-f]{4}")
 _SHIPPED_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
 
@@ -62,9 +67,10 @@ _STATUS_TYPES = {
 class Status:
     """Where a run stands. Times are Unix seconds; None where that has not happened.
 
-    `phase` says in a word what a running worker does: starting, training, testing, exporting.
-    `task` is what the worker is to do: train, or finish (only test and export the best epoch).
-    `epoch` counts finished epochs; `step` counts within the current one.
+    `phase` says in a word what a running worker does: waiting (it has other runs of the same group to do first),
+    starting, features (photos pass through a pretrained network), training, testing, exporting.
+    `task` is what the worker is to do: one of TASKS. One worker does the runs of a `group` one after another.
+    `epoch` counts finished epochs; `step` counts within the current one, and photos while there are features.
     """
 
     state: str = "queued"
@@ -85,6 +91,7 @@ class Status:
     images_per_second: float | None = None
     seconds_left: float | None = None
     visitor: str = ""
+    group: str = ""
 
     @property
     def active(self) -> bool:
@@ -92,7 +99,9 @@ class Status:
 
     @property
     def fraction(self) -> float:
-        """How much of the training is done, 0 to 1."""
+        """How much of the training is done, 0 to 1; while there are features, how much of them."""
+        if self.phase == "features":
+            return min(self.step / self.num_steps, 1.0) if self.num_steps else 0.0
         if not self.num_epochs or not self.num_steps:
             return 0.0
         return min((self.epoch + self.step / self.num_steps) / self.num_epochs, 1.0)
@@ -110,7 +119,7 @@ class Run:
 
     @property
     def shipped(self) -> bool:
-        return self.folder.parent == SHIPPED
+        return self.folder.parent == SHIPPED or LESSONS in self.folder.parents
 
     @property
     def kind(self) -> str:
@@ -236,14 +245,16 @@ def runs_folder() -> Path:
     return Path(os.environ.get("FASHION_RUNS") or ROOT / "runs").expanduser().resolve()
 
 
-def create(settings: RunSettings, visitor: str = "") -> Run:
+def create(settings: RunSettings, visitor: str = "", task: str = "train", group: str = "") -> Run:
     """A new training run, queued. Raises RunError if the disk refuses."""
     return create_job(
         settings.architecture,
         "settings.json",
         settings.to_json(),
-        num_epochs=settings.epochs,
+        num_epochs=settings.num_epochs,
         visitor=visitor,
+        task=task,
+        group=group,
     )
 
 
@@ -279,6 +290,16 @@ def find(name: str) -> Run:
     raise RunError(
         f"There must be a run or a shipped model of that name. Received: {name!r}. See Runs for the list."
     )
+
+
+def of_group(group: str) -> list[Run]:
+    """The runs of a group, newest first; none for ""."""
+    return [run for run in list_runs() if run.stored_status().group == group] if group else []
+
+
+def recorded(lesson: str) -> list[Run]:
+    """The runs that come with the project for a lesson, without weights: `models/lessons/<lesson>/<name>`."""
+    return [Run(path.parent) for path in sorted((LESSONS / lesson).glob("*/card.json"))]
 
 
 def list_runs(kind: str | None = "training") -> list[Run]:
@@ -319,6 +340,10 @@ def ship(run: Run, name: str) -> Run:
     folder.mkdir(parents=True, exist_ok=True)
     for file_name in _SHIPPED_FILES:
         shutil.copyfile(run.folder / file_name, folder / file_name)
+    for file_name in _SHIPPED_FILES_OF_PHOTOS:
+        (folder / file_name).unlink(missing_ok=True)
+        if (run.folder / file_name).exists():
+            shutil.copyfile(run.folder / file_name, folder / file_name)
     write_json(folder / "card.json", {**card, "name": name})
     return Run(folder)
 

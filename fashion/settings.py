@@ -1,7 +1,7 @@
-"""Every choice that defines a training run, with its limits, in one place.
+"""Every choice that defines a training run, checked, and in the forms it takes: JSON, texts, words.
 
-The form on the Train page, the command line, links and the worker all read the table `FIELDS`, so they cannot
-disagree about what is allowed. This module knows no Keras: it only says what was asked for.
+What each setting means, and its limits, is in `setting_fields.py`. This module knows no Keras: it only says what was
+asked for.
 """
 
 import dataclasses
@@ -11,211 +11,30 @@ from dataclasses import dataclass
 from typing import Any
 
 from fashion.errors import SettingsError
+from fashion.pretrained import BASES
+from fashion.setting_fields import (
+    ARCHITECTURES,
+    FIELDS,
+    FRAMEWORKS,
+    OPTIMIZERS,
+    PHOTOS,
+    SCHEDULES,
+    SCRATCH,
+    Field,
+)
 
-ARCHITECTURES = {
-    "softmax": "Softmax regression",
-    "mlp": "Multilayer perceptron",
-    "cnn": "Small CNN",
-    "resnet": "Deeper CNN with residual connections",
-}
-OPTIMIZERS = {"sgd": "SGD with momentum", "adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop"}
-SCHEDULES = {"constant": "Constant", "step": "Step", "cosine": "Cosine", "one-cycle": "One-cycle"}
-FRAMEWORKS = {"tensorflow": "TensorFlow", "torch": "PyTorch", "jax": "JAX"}
+__all__ = [
+    "ARCHITECTURES",
+    "FIELDS",
+    "FRAMEWORKS",
+    "OPTIMIZERS",
+    "PHOTOS",
+    "SCHEDULES",
+    "SCRATCH",
+    "Field",
+]
 
-
-@dataclass(frozen=True)
-class Field:
-    """One setting as a person meets it: name, meaning, what usually goes wrong, and its limits.
-
-    Numbers have `low`, `high` and `step`; choices have `choices`, a mapping from stored value to words.
-    """
-
-    label: str
-    help: str
-    kind: type
-    low: float | None = None
-    high: float | None = None
-    step: float | None = None
-    choices: dict[str, str] | None = None
-
-    def check(self, name: str, value: Any) -> None:
-        """Raise SettingsError unless `value` has this field's type and lies within its limits."""
-        if self.kind is bool:
-            if not isinstance(value, bool):
-                raise SettingsError(f"`{name}` must be true or false. Received: {name}={value!r}.")
-            return
-        if self.choices is not None:
-            if not isinstance(value, str) or value not in self.choices:
-                raise SettingsError(
-                    f"`{name}` must be one of {', '.join(self.choices)}. Received: {name}={value!r}."
-                )
-            return
-        if self.kind is str:
-            if not isinstance(value, str):
-                raise SettingsError(f"`{name}` must be a text. Received: {name}={value!r}.")
-            return
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or (self.kind is int and not isinstance(value, int)):
-            expected = "a whole number" if self.kind is int else "a number"
-            raise SettingsError(f"`{name}` must be {expected}. Received: {name}={value!r}.")
-        if not self.low <= value <= self.high:  # also refuses NaN
-            raise SettingsError(
-                f"`{name}` must be between {self.low:g} and {self.high:g}. Received: {name}={value!r}."
-            )
-
-
-def _number(label: str, help: str, kind: type, low: float, high: float, step: float) -> Field:
-    return Field(label, help, kind, low=low, high=high, step=step)
-
-
-FIELDS: dict[str, Field] = {
-    "dataset": Field(
-        "Dataset",
-        "The pictures to learn from. A network knows only what its pictures show: it will name anything "
-        "you give it as one of these ten classes.",
-        str,
-        choices={"fashion-mnist": "Fashion-MNIST", "sketches": "Drawn garments"},
-    ),
-    "architecture": Field(
-        "Architecture",
-        "The shape of the network. Larger ones can learn more and take longer; on few pictures they mostly "
-        "learn them by heart.",
-        str,
-        choices=ARCHITECTURES,
-    ),
-    "width": _number(
-        "Width",
-        "Multiplies the number of filters (or units) of every layer. Twice the width costs about four times "
-        "the time, for a small gain.",
-        float, 0.25, 4.0, 0.25,
-    ),
-    "inner_width": _number(
-        "Inner layer",
-        "Units of the fully connected layer before the answer; 0 leaves it out. A wide one holds most of the "
-        "parameters and overfits first. Softmax regression has none.",
-        int, 0, 1024, 16,
-    ),
-    "dropout": _number(
-        "Dropout",
-        "The fraction of values set to zero at random while training, so that the network cannot lean on a "
-        "few. Too much, and it never fits even the training pictures.",
-        float, 0.0, 0.9, 0.05,
-    ),
-    "epochs": _number(
-        "Epochs",
-        "How many times the network sees all training pictures. Too few: still improving. Too many: training "
-        "accuracy rises while validation falls (overfitting).",
-        int, 1, 200, 1,
-    ),
-    "batch_size": _number(
-        "Batch size",
-        "Pictures per step. Larger batches use the processor better but take fewer steps per epoch; raise the "
-        "learning rate with them, or learning slows down.",
-        int, 8, 2048, 8,
-    ),
-    "learning_rate": _number(
-        "Learning rate",
-        "The length of each step; the most important setting. Too small: the curve crawls. Too large: it "
-        "jumps about, or the loss becomes NaN. Usual: 0.001 for Adam, 0.05 for SGD.",
-        float, 1e-6, 10.0, 1e-6,
-    ),
-    "optimizer": Field(
-        "Optimizer",
-        "How a gradient becomes a step. Adam works with little tuning; SGD with momentum often ends a little "
-        "better but needs a learning rate some fifty times larger.",
-        str,
-        choices=OPTIMIZERS,
-    ),
-    "weight_decay": _number(
-        "Weight decay",
-        "Pulls all weights towards zero a little at each step (SGD and AdamW only). Too much, and the network "
-        "cannot fit.",
-        float, 0.0, 0.1, 0.0001,
-    ),
-    "schedule": Field(
-        "Schedule",
-        "How the learning rate changes during the run. One-cycle and cosine end near zero, so a run that is "
-        "stopped early misses its best part.",
-        str,
-        choices=SCHEDULES,
-    ),
-    "label_smoothing": _number(
-        "Label smoothing",
-        "Asks for a little less than full certainty. Helps accuracy slightly, and makes the probabilities too "
-        "modest.",
-        float, 0.0, 0.3, 0.05,
-    ),
-    "averaging": Field(
-        "Average the weights",
-        "Uses a moving average of the recent weights for validation and for the finished model. Steadier, but "
-        "it lags behind in the first epochs.",
-        bool,
-    ),
-    "flip": Field(
-        "Flip",
-        "Mirrors half of the pictures. Fine for shirts; shoes in Fashion-MNIST all point left, so there it only "
-        "costs.",
-        bool,
-    ),
-    "shift": _number(
-        "Shift",
-        "Moves each picture by up to so many pixels. Much of it pushes the garment out of the frame.",
-        int, 0, 8, 1,
-    ),
-    "rotate": _number(
-        "Rotate",
-        "Turns each picture by up to so many degrees. Large angles show what never occurs in the test pictures.",
-        float, 0.0, 45.0, 1.0,
-    ),
-    "zoom": _number(
-        "Zoom",
-        "Scales each picture by up to this fraction. Large values make a shirt as small as a bag.",
-        float, 0.0, 0.5, 0.05,
-    ),
-    "erase": _number(
-        "Random erasing",
-        "The fraction of pictures in which a rectangle is blanked out. It slows learning at first and pays only "
-        "in long runs.",
-        float, 0.0, 1.0, 0.05,
-    ),
-    "num_train": _number(
-        "Training images",
-        "How many training pictures to use (at most what the dataset has). Fewer is faster, and the gap between "
-        "training and validation grows.",
-        int, 100, 60_000, 100,
-    ),
-    "patience": _number(
-        "Early stopping",
-        "Stop after so many epochs without a better validation accuracy; 0 never stops early. Too small a number "
-        "takes a chance dip for the end.",
-        int, 0, 50, 1,
-    ),
-    "seed": _number(
-        "Seed",
-        "Fixes every random choice, so that a run can be repeated. Another seed gives another result: one lucky "
-        "seed is no proof.",
-        int, 0, 2**31 - 1, 1,
-    ),
-    "framework": Field(
-        "Framework",
-        "The library that computes. Results agree up to chance; speed differs.",
-        str,
-        choices=FRAMEWORKS,
-    ),
-    "device": Field(
-        "Device",
-        "What computes: the processor (CPU) or a graphics card (GPU). Small networks can be faster on the CPU, "
-        "since a GPU spends their time waiting.",
-        str,
-    ),
-    "precision": Field(
-        "Precision",
-        "The number format inside the network. bfloat16 is faster on recent processors and graphics cards and "
-        "slower on others; the finished model is float32 either way.",
-        str,
-        choices={"float32": "float32", "mixed_bfloat16": "mixed bfloat16"},
-    ),
-}  # fmt: skip
+MIN_IMAGE_SIZE = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,6 +49,7 @@ class RunSettings:
 
     dataset: str = "fashion-mnist"
     architecture: str = "cnn"
+    image_size: int = 28
     width: float = 1.0
     inner_width: int = 64
     dropout: float = 0.2
@@ -241,17 +61,28 @@ class RunSettings:
     schedule: str = "constant"
     label_smoothing: float = 0.0
     averaging: bool = False
+    fine_tune: str = "none"
+    fine_tune_epochs: int = 3
+    fine_tune_rate: float = 0.0001
+    views: int = 1
     flip: bool = False
     shift: int = 0
     rotate: float = 0.0
     zoom: float = 0.0
     erase: float = 0.0
+    crop: float = 0.0
+    colour: float = 0.0
+    mixing: float = 0.0
+    balance: float = 0.0
+    clean_labels: bool = False
     num_train: int = 60_000
     patience: int = 0
     seed: int = 1
     framework: str = "tensorflow"
     device: str = "cpu"
     precision: str = "float32"
+    predict_size: int = 0
+    mirror: bool = False
 
     def __post_init__(self) -> None:
         for name, field in FIELDS.items():
@@ -274,6 +105,55 @@ class RunSettings:
                 "`weight_decay` works with the optimizers sgd and adamw. Received: "
                 f"weight_decay={self.weight_decay:g}, optimizer={self.optimizer!r}. Set it to 0, or choose adamw."
             )
+
+        self._check_photos()
+
+    def _check_photos(self) -> None:
+        """What goes with photos only, and what photos need."""
+        if self.dataset in PHOTOS:
+            for name in ("image_size", "predict_size"):
+                size = getattr(self, name)
+                if size < MIN_IMAGE_SIZE and not (name == "predict_size" and size == 0):
+                    raise SettingsError(
+                        f"Clothing photos need `{name}` of at least {MIN_IMAGE_SIZE}. Received: {name}={size}. Choose "
+                        "e.g. 224."
+                    )
+            if self.shift or self.zoom:
+                raise SettingsError(
+                    f"`shift` and `zoom` are for 28x28 pictures; photos have `crop`. Received: shift={self.shift}, "
+                    f"zoom={self.zoom:g}. Set them to 0."
+                )
+            return
+        if self.image_size != 28 or self.predict_size:
+            raise SettingsError(
+                f"The pictures of {self.dataset} are 28x28. Received: image_size={self.image_size}, "
+                f"predict_size={self.predict_size}. Set them to 28 and 0, or choose the clothing photos."
+            )
+        if self.architecture in BASES:
+            raise SettingsError(
+                f"{BASES[self.architecture].title} needs colour photos. Received: dataset={self.dataset!r}. Choose the "
+                "clothing photos, or another architecture."
+            )
+        for name in ("crop", "colour", "mixing", "mirror", "clean_labels"):
+            if getattr(self, name):
+                raise SettingsError(
+                    f"`{name}` is for photos. Received: {name}={getattr(self, name)}, dataset={self.dataset!r}. Leave it out."
+                )
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether the network begins from ImageNet weights."""
+        return self.architecture in BASES
+
+    @property
+    def num_epochs(self) -> int:
+        """All epochs of the run: of the head or the whole network, and of fine-tuning."""
+        return self.epochs + (self.fine_tune_epochs if self.pretrained and self.fine_tune != "none" else 0)
+
+    @property
+    def judged_size(self) -> int:
+        """The side in pixels at which the finished network judges pictures."""
+        return self.predict_size or self.image_size
 
     def to_json(self) -> dict[str, Any]:
         """The settings as a plain dictionary; `from_json` is its exact inverse."""
@@ -298,15 +178,13 @@ class RunSettings:
 
     @classmethod
     def from_text(cls, texts: dict[str, str]) -> "RunSettings":
-        """Settings from texts, as they come from the command line or from a link.
+        """Settings from texts, as they come from the command line; what is absent takes the dataset's default.
 
         Raises:
             SettingsError: As for `from_json`, or a text is not a number where one is expected.
         """
-        values: dict[str, Any] = {}
-        for name, text in texts.items():
-            values[name] = parse_value(name, text)
-        return cls.from_json(values)
+        values = {name: parse_value(name, text) for name, text in texts.items()}
+        return cls.from_json(defaults_for(values.get("dataset", cls.dataset)).to_json() | values)
 
     def replace(self, **changes: Any) -> "RunSettings":
         """A copy with some values changed, checked anew."""
@@ -314,6 +192,25 @@ class RunSettings:
 
 
 DEFAULTS = RunSettings()
+
+PHOTO_DEFAULTS = DEFAULTS.replace(
+    dataset="clothing",
+    architecture="efficientnetv2-b0",
+    image_size=224,
+    inner_width=0,
+    dropout=0.5,
+    epochs=20,
+    batch_size=32,
+    learning_rate=0.003,
+    label_smoothing=0.1,
+    clean_labels=True,
+)
+"""Where the Train page begins with the clothing photos: a new head on a pretrained network."""
+
+
+def defaults_for(dataset: str) -> RunSettings:
+    """Where the Train page and the command line begin with this dataset, or with one of its kind."""
+    return PHOTO_DEFAULTS if dataset in PHOTOS else DEFAULTS
 
 
 def parse_value(name: str, text: str) -> Any:

@@ -4,6 +4,7 @@ It reads run folders through `runs.py` and judges with `evaluation.py`; it chang
 draws nothing.
 """
 
+import json
 import math
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +15,9 @@ import pandas as pd
 from fashion import datasets, evaluation
 from fashion.errors import FashionError, RunError
 from fashion.evaluation import Accuracy
+from fashion.pretrained import BASES
 from fashion.runs import Run, Status
+from fashion.setting_fields import applies
 from fashion.settings import ARCHITECTURES, FIELDS, RunSettings, differing
 
 STATE_WORDS = {
@@ -67,7 +70,7 @@ class RunSummary:
     @property
     def title(self) -> str:
         """The run in a few words: its network, its data and its short name."""
-        return f"{ARCHITECTURES[self.settings.architecture]} on {self.dataset_title} · {self.name}"
+        return f"{network_name(self.settings)} on {self.dataset_title} · {self.name}"
 
     @property
     def dataset_title(self) -> str:
@@ -207,6 +210,47 @@ def _number(value: float | None) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def head_epochs(run: Run) -> int | None:
+    """After how many epochs the pretrained layers began to learn too; None where they never do, or have not yet.
+
+    Raises RunError where the settings cannot be read.
+    """
+    if not run.settings.pretrained or run.settings.fine_tune == "none":
+        return None
+    try:
+        epochs = json.loads((run.folder / "head.json").read_text(encoding="utf-8"))["epochs"]
+        return epochs if isinstance(epochs, int) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def times_of_parts(one: RunSummary) -> dict[str, str]:
+    """Where the time of a run with a pretrained network went, in words: vectors, head, fine-tuning; empty parts left out."""
+    values = {}
+    record = (one.run.card() or {}).get("features")
+    if isinstance(record, dict) and isinstance(record.get("seconds"), int | float):
+        how = {"computed": "computed", "stored": "stored before", "shipped": "came with the app"}
+        values["Vectors of the photos"] = (
+            f"{record['seconds']:,.1f} s, {how.get(str(record.get('source')), 'here')}"
+        )
+    log, begun = one.run.log(), head_epochs(one.run)
+    tuning = log.epoch > (math.inf if begun is None else begun)
+    for name, part in (("The head", log[~tuning]), ("Fine-tuning", log[tuning])):
+        if len(part):
+            count = "1 epoch" if len(part) == 1 else f"{len(part)} epochs"
+            speed = float(part.images_per_second.median())
+            values[name] = f"{part.seconds.sum():,.1f} s, {count}, {speed:,.0f} photos/s"
+    return values
+
+
+def network_name(settings: RunSettings) -> str:
+    """The network in a few words, to stand before "on" and a dataset; of a pretrained one, what the run did with it."""
+    if not settings.pretrained:
+        return ARCHITECTURES[settings.architecture]
+    done = "new head" if settings.fine_tune == "none" else "fine-tuned"
+    return f"{BASES[settings.architecture].title}, {done}"
+
+
 def basis_in_words(accuracy: Accuracy) -> str:
     """What an accuracy rests on: "10,000 pictures; 95 % interval 83.5% to 85.0%"."""
     return f"{accuracy.n:,} pictures; 95 % interval {accuracy.low:.1%} to {accuracy.high:.1%}"
@@ -215,6 +259,8 @@ def basis_in_words(accuracy: Accuracy) -> str:
 def setting_in_words(name: str, value: object) -> str:
     """The value of a setting as it stands on screen: the words of a choice, "yes", a number without noise."""
     field = FIELDS[name]
+    if name == "predict_size" and not value:
+        return "as in training"
     if field.choices is not None:
         return field.choices[value]
     if isinstance(value, bool):
@@ -223,8 +269,13 @@ def setting_in_words(name: str, value: object) -> str:
 
 
 def settings_table(settings: RunSettings) -> pd.DataFrame:
-    """All settings of one run: columns Setting and Value, both in words."""
-    rows = [(field.label, setting_in_words(name, getattr(settings, name))) for name, field in FIELDS.items()]
+    """All settings that a run has a use for: columns Setting and Value, both in words."""
+    values = settings.to_json()
+    rows = [
+        (field.label, setting_in_words(name, values[name]))
+        for name, field in FIELDS.items()
+        if applies(name, values)
+    ]
     return pd.DataFrame(rows, columns=["Setting", "Value"])
 
 

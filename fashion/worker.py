@@ -1,6 +1,6 @@
 """One worker process: takes a run folder from its settings to its finished state, `python -m fashion.worker FOLDER`.
 
-This module is the process: heartbeat, signals, and words for what can go wrong. The learning itself is in
+Given the folders of a group, it does one after another, which spares each but the first the loading of Keras. This module is the process: heartbeat, signals, and words for what can go wrong. The learning itself is in
 `training.py`, imported late, so that the status says "starting" while Keras loads and a failed import is told too.
 """
 
@@ -20,6 +20,7 @@ from fashion import runs
 from fashion.errors import FashionError
 
 STATUS_INTERVAL_SECONDS = 0.5
+WAITING_INTERVAL_SECONDS = 5.0
 
 
 class StopRequested(Exception):
@@ -109,8 +110,45 @@ def explain(error: BaseException) -> str:
     return f"The worker met an error it has no words for: {name}: {first}. The whole of it is in worker.log."
 
 
+class Waiting:
+    """The runs of a group that this worker has still to do: it keeps their heartbeat until each has its turn."""
+
+    def __init__(self, others: list[runs.Run]):
+        self._others = list(others)
+        self._lock = threading.Lock()
+        for run in others:
+            self._change(run, process_id=os.getpid(), heartbeat=time.time())
+        threading.Thread(target=self._beat, daemon=True).start()
+
+    def next(self) -> runs.Run | None:
+        """The next run that nobody has stopped meanwhile; None when all had their turn."""
+        while self._others:
+            with self._lock:
+                run = self._others.pop(0)
+            status = run.stored_status()
+            if (status.state, status.phase, status.process_id) == ("running", "waiting", os.getpid()):
+                reason = runs.stop_request(run)
+                if reason is None:
+                    return run
+                self._change(run, state="stopped", phase="", reason=f"{reason} It had not begun.")
+        return None
+
+    def _beat(self) -> None:
+        while self._others:
+            time.sleep(WAITING_INTERVAL_SECONDS)
+            with self._lock:
+                for run in self._others:
+                    self._change(run, heartbeat=time.time())
+
+    def _change(self, run: runs.Run, **changes) -> None:
+        """Change what the status says, unless the run was stopped, or deleted, meanwhile."""
+        with contextlib.suppress(OSError):
+            if run.stored_status().phase == "waiting":
+                runs.set_status(run, **changes)
+
+
 def work(run: runs.Run, task: str) -> int:
-    """Do the run's task ("train" or "finish"); returns the exit status. Always leaves an ended status."""
+    """Do the run's task, one of `runs.TASKS`; returns the exit status. Always leaves an ended status."""
     reporter = Reporter(run)
     signal.signal(signal.SIGTERM, lambda *_: setattr(reporter, "signalled", True))
     try:
@@ -132,14 +170,16 @@ def _train(run: runs.Run, task: str, reporter: Reporter) -> str | None:
     from fashion import training
 
     stopped = None
-    if task == "train":
+    if task in ("train", "measure"):
         try:
             training.train(run, run.settings, reporter)
         except StopRequested as request:
             stopped = str(request)
-    else:
+            if not run.has_model:
+                return f"{stopped} No epoch was finished."
+    elif task == "finish":
         stopped = runs.stop_request(run) or "Cut off before its last epoch; the best one was kept."
-    training.finish(run, run.settings, reporter)
+    training.finish(run, run.settings, reporter, export=task != "measure")
     return stopped
 
 
@@ -156,14 +196,16 @@ def _benchmark(run: runs.Run, reporter: Reporter) -> str | None:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m fashion.worker", description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument(
-        "--finish", action="store_true", help="only test and export the best checkpoint that is there"
-    )
+    parser.add_argument("folder", type=Path, nargs="+", help="run folders, done in this order")
     options = parser.parse_args(arguments)
     with contextlib.suppress(OSError, AttributeError):
         os.nice(10)  # pages stay quick while this trains: on two cores they share with it
-    return work(runs.Run(options.folder.resolve()), "finish" if options.finish else "train")
+    run, *others = (runs.Run(folder.resolve()) for folder in options.folder)
+    waiting, worst = Waiting(others), 0
+    while run is not None:
+        worst = max(worst, work(run, run.stored_status().task))
+        run = waiting.next()
+    return worst
 
 
 if __name__ == "__main__":

@@ -1,9 +1,12 @@
 """The expected time follows from what was measured, and says on what it rests."""
 
+import clothing_folder
+import numpy as np
 import pytest
+from run_folders import change_card, make_run
 
-from fashion import estimate
-from fashion.settings import RunSettings
+from fashion import datasets, estimate, feature_store, summary
+from fashion.settings import PHOTO_DEFAULTS, RunSettings
 
 CNN = RunSettings(architecture="cnn", epochs=1, num_train=60_000)
 
@@ -55,3 +58,124 @@ def test_a_speed_measured_on_a_gpu_says_nothing_about_the_cpu():
 def test_times_are_said_as_people_say_them(seconds, words):
     """Seconds up to a minute and a half, then minutes, then hours."""
     assert estimate.in_words(seconds) == words
+
+
+# Pretrained networks
+
+HEAD = PHOTO_DEFAULTS
+TUNED = PHOTO_DEFAULTS.replace(fine_tune="all", fine_tune_epochs=2)
+
+
+@pytest.fixture
+def no_vectors(monkeypatch):
+    """Nothing is stored, and nothing comes with the project."""
+    monkeypatch.setattr(estimate, "vectors_here", lambda settings: False)
+
+
+def test_vectors_are_made_once_for_every_photo(no_vectors, monkeypatch):
+    """3,781 photos at 18 ms; with four views 3 x 3,068 more; and none at all where they are stored."""
+    plain = estimate.estimate(HEAD, []).seconds
+    viewed = estimate.estimate(HEAD.replace(views=4), []).seconds
+    monkeypatch.setattr(estimate, "vectors_here", lambda settings: True)
+    stored = estimate.estimate(HEAD, [])
+
+    assert viewed - plain == pytest.approx(3 * 3068 * 0.018, rel=0.01)
+    assert plain - stored.seconds == pytest.approx(3781 * 0.018, rel=0.01)
+    assert "vectors already stored" in stored.parts
+
+
+def test_the_time_for_vectors_grows_with_the_area_of_the_photos(no_vectors):
+    """Half the side, a quarter of the arithmetic; reading a photo, 3 ms, stays."""
+    large = estimate.estimate(HEAD, []).seconds
+    small = estimate.estimate(HEAD.replace(image_size=112), []).seconds
+
+    assert large - small == pytest.approx(3781 * 0.75 * (0.018 - 0.003), rel=0.01)
+
+
+def test_fine_tuning_is_counted_by_photo_and_the_last_blocks_at_half(no_vectors):
+    """Each epoch more: 3,068 photos at 62 ms and 341 judged at 18; for the last blocks 31 and 18."""
+    epochs = [estimate.estimate(TUNED.replace(fine_tune_epochs=count), []).seconds for count in (2, 3)]
+    last = TUNED.replace(fine_tune="last")
+    epochs_of_last = [estimate.estimate(last.replace(fine_tune_epochs=count), []).seconds for count in (2, 3)]
+
+    assert epochs[1] - epochs[0] == pytest.approx(3068 * 0.062 + 341 * 0.018, rel=0.01)
+    assert epochs_of_last[1] - epochs_of_last[0] == pytest.approx(3068 * 0.031 + 341 * 0.018, rel=0.01)
+
+
+def test_what_was_measured_here_replaces_the_numbers_of_another_machine(no_vectors):
+    """A machine that took twice as long per photo, with another base: everything is scaled by that."""
+    slow = estimate._Measured(TUNED, 7000.0, 90.0, seconds_per_vector=0.036, seconds_per_tuned_photo=0.124)
+
+    guessed, known = estimate.estimate(TUNED, []), estimate.estimate(TUNED, [slow])
+    other = estimate.estimate(TUNED.replace(architecture="mobilenetv2"), [slow])
+
+    assert known.seconds / guessed.seconds == pytest.approx(2.0, rel=0.1)
+    assert known.high / known.low < guessed.high / guessed.low
+    assert "1 earlier run here with a pretrained network" in known.basis
+    assert other.seconds < known.seconds
+
+
+def test_a_much_smaller_network_is_no_measure_for_a_large_one(no_vectors):
+    """MobileNetV2 of 0.35 width at 96 pixels does a hundredth of the arithmetic: its overhead is not scaled up."""
+    tiny = TUNED.replace(architecture="mobilenetv2-035", image_size=96)
+    slow = estimate._Measured(tiny, 7000.0, 8.0, seconds_per_vector=0.03, seconds_per_tuned_photo=0.03)
+
+    assert estimate.estimate(TUNED, [slow]) == estimate.estimate(TUNED, [])
+
+
+def test_the_speed_of_a_head_says_nothing_about_other_networks(no_vectors):
+    """7,000 photos a second are vectors, not pictures."""
+    head = measured(HEAD, 7000.0)
+
+    assert "rough guess" in estimate.estimate(CNN, [head]).basis
+    assert "rough guess" in estimate.estimate(HEAD, [measured(CNN, 1000.0)]).basis
+
+
+def test_small_pictures_say_nothing_exact_about_photos():
+    """A residual CNN on 28x28 pictures is only another network to the same on photos."""
+    photos = RunSettings(dataset="clothing", architecture="resnet", image_size=96)
+
+    assert (
+        "other networks"
+        in estimate.estimate(photos, [measured(CNN.replace(architecture="resnet"), 900.0)]).basis
+    )
+
+
+def test_the_speeds_of_the_parts_are_read_from_a_finished_run():
+    """378.1 s for 3,781 vectors; then 10 photos a second in the epochs after the head's."""
+    run = make_run("20260102-030405-mobilenetv2-aaaa", **TUNED.to_json())
+    change_card(run, features={"source": "computed", "seconds": 378.1})
+    (run.folder / "head.json").write_text('{"epochs": 1}')
+
+    per_vector, per_tuned = estimate._speeds_of_parts(summary.summarise(run))
+
+    assert per_vector == pytest.approx(0.1)
+    assert per_tuned == pytest.approx(1 / 2500)  # the median of 2,000 and 3,000 a second
+
+
+def test_vectors_that_were_already_there_measure_nothing():
+    """Nor does a card whose record is damaged, or a run whose fine-tuning has not begun."""
+    run = make_run("20260102-030405-mobilenetv2-aaaa", **TUNED.to_json())
+    for record in ({"source": "stored", "seconds": 0.1}, "damaged", None):
+        change_card(run, features=record)
+        assert estimate._speeds_of_parts(summary.summarise(run)) == (None, None)
+
+
+def test_stored_vectors_are_found_by_their_file(monkeypatch, tmp_path):
+    """Whole, for these photos, weights and size; a file that a stop cut short does not count."""
+    monkeypatch.setenv("FASHION_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("FASHION_FEATURES", str(tmp_path / "features"))
+    clothing_folder.write(tmp_path / "data" / "clothing-dataset-small", clothing_folder.files())
+    weights = tmp_path / "weights.h5"
+    weights.write_bytes(b"weights")
+    monkeypatch.setattr(estimate.pretrained, "weights_file", lambda name: weights)
+    digest = datasets.load("clothing").digest
+    path = feature_store.path_of(HEAD, digest, weights)
+
+    assert not estimate.vectors_here(HEAD)
+    feature_store.write(path, np.zeros((59, 1280), np.float16))
+    assert not estimate.vectors_here(HEAD)
+    feature_store.write(path, np.zeros((60, 1280), np.float16))
+    assert estimate.vectors_here(HEAD)
+    assert not estimate.vectors_here(HEAD.replace(image_size=96))
+    assert not estimate.vectors_here(HEAD.replace(views=2))

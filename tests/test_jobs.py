@@ -11,7 +11,7 @@ import pytest
 
 from fashion import jobs, runs
 from fashion.errors import JobError, RunError
-from fashion.settings import RunSettings
+from fashion.settings import PHOTO_DEFAULTS, RunSettings
 
 SETTINGS = RunSettings(dataset="sketches", architecture="softmax")
 
@@ -21,10 +21,14 @@ def started(monkeypatch) -> list[str]:
     """The ids of the runs whose worker was started; the workers are this process, and do nothing."""
     ids = []
 
-    def start(run: runs.Run) -> SimpleNamespace:
+    def start(run: runs.Run, *others: runs.Run) -> SimpleNamespace:
         ids.append(run.id)
         now = time.time()
-        runs.set_status(run, state="running", started=now, heartbeat=now, process_id=os.getpid())
+        for one in (run, *others):
+            phase = "starting" if one is run else "waiting"
+            runs.set_status(
+                one, state="running", phase=phase, started=now, heartbeat=now, process_id=os.getpid()
+            )
         return SimpleNamespace(poll=lambda: None)
 
     monkeypatch.setattr(jobs, "start_worker", start)
@@ -261,7 +265,7 @@ def test_a_worker_that_cannot_start_is_a_failed_run(monkeypatch):
     """The reason is told, and the queue goes on with the next."""
     tried = []
 
-    def refuse(run: runs.Run):
+    def refuse(run: runs.Run, *others: runs.Run):
         tried.append(run.id)
         raise RunError("settings.json is damaged.")
 
@@ -286,6 +290,20 @@ def test_limits_come_from_the_environment(monkeypatch):
             jobs.Limits.from_environment()
 
 
+def test_a_run_that_would_not_fit_into_memory_is_not_queued():
+    """Nor resumed: fine-tuning all layers in batches of 32 needs more than the server allows, a larger machine does not mind."""
+    heavy = PHOTO_DEFAULTS.replace(fine_tune="all")
+    with pytest.raises(JobError, match="must fit into the 2,200 MB"):
+        _queue().submit(heavy)
+    assert runs.list_runs() == []
+
+    run = _queue(memory_megabytes=8000).submit(heavy)
+    runs.set_status(run, state="interrupted")
+    with pytest.raises(JobError, match="must fit into the 2,200 MB"):
+        _queue().resume(run)
+    assert run.status().state == "interrupted"
+
+
 @pytest.mark.parametrize(("device", "visible"), [("cpu", ""), ("gpu:0", "0"), ("gpu:12", "12")])
 def test_a_worker_sees_only_its_device(device, visible):
     """Framework and device are chosen before the worker imports anything."""
@@ -299,3 +317,130 @@ def test_free_space_is_told_before_the_folder_of_runs_exists():
     """The first visitor of a new installation has made no run yet."""
     assert not runs.runs_folder().exists()
     assert jobs.free_disk_bytes() > 0
+
+
+# Groups: the runs of an experiment share a worker
+
+
+def _group(queue: jobs.LocalQueue, name: str = "g-1", **changes) -> list[runs.Run]:
+    several = [SETTINGS.replace(epochs=epochs, **changes) for epochs in (1, 2, 3)]
+    return queue.submit_group(several, name, "ann")
+
+
+def _died() -> int:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    return dead.pid
+
+
+def test_a_group_is_started_together_in_its_order_and_counts_as_one(started):
+    """One worker gets all three; with room for two workers, another run starts beside it, and no third."""
+    queue = _queue(num_workers=2)
+    made = _group(queue)
+    _new_run(1), _new_run(2)  # older
+
+    queue.tick()
+    assert len(started) == 2
+    for run in runs.list_runs():
+        if run.id in started:
+            _end(run)
+    queue.tick()
+    queue.tick()
+
+    assert started[2:] == [made[0].id]
+    assert [run.status().phase for run in made] == ["starting", "waiting", "waiting"]
+    assert {run.status().task for run in made} == {"measure"}
+
+
+def test_a_group_counts_as_one_of_a_visitors_runs(started):
+    """Three runs at a time are allowed; a group of three leaves room for two more."""
+    queue = _queue(per_visitor=2)
+    _group(queue)
+    queue.submit(SETTINGS, "ann")
+
+    with pytest.raises(JobError, match="may have 2 unfinished runs"):
+        _group(queue, "g-2")
+
+    assert len(runs.list_runs()) == 4
+
+
+def test_a_group_with_a_run_that_does_not_fit_queues_nothing(started):
+    """It is refused before the first folder is made."""
+    with pytest.raises(JobError, match="must fit into the 100 MB"):
+        _group(_queue(memory_megabytes=100))
+
+    assert runs.list_runs() == []
+
+
+def test_runs_of_another_framework_get_a_worker_of_their_own(started):
+    """The framework is chosen before anything is imported, so one process has one."""
+    queue = _queue(num_workers=2)
+    queue.submit_group([SETTINGS, SETTINGS.replace(framework="torch"), SETTINGS.replace(epochs=2)], "g-1")
+
+    queue.tick()
+
+    (waiting,) = [run for run in runs.list_runs() if run.status().phase == "waiting"]
+    (torch,) = [run for run in runs.list_runs() if run.settings.framework == "torch"]
+    assert waiting.settings.framework == "tensorflow"
+    assert len(started) == 2
+    assert torch.id in started
+
+
+def test_a_crash_ends_one_run_of_a_group_and_the_others_get_a_new_worker(started):
+    """The process is gone: the run it was at is cut off, the waiting ones are queued and started again."""
+    queue = _queue()
+    made = _group(queue)
+    queue.tick()
+    pid = _died()
+    for run in made:
+        runs.set_status(run, process_id=pid)
+
+    queue.tick()
+    queue.tick()
+
+    assert made[0].status().state == "interrupted"
+    assert started == [made[0].id, made[1].id]
+    assert [run.status().phase for run in made[1:]] == ["starting", "waiting"]
+    assert made[2].status().task == "measure"
+
+
+def test_a_waiting_run_of_a_group_is_stopped_at_once_and_nobody_is_killed(started, ended, monkeypatch):
+    """The worker is busy with another run, which goes on."""
+    clock = SimpleNamespace(now=1000.0)
+    monkeypatch.setattr(jobs.time, "monotonic", lambda: clock.now)
+    queue = _queue()
+    made = _group(queue)
+    queue.tick()
+    queue.stop(made[1])
+
+    queue.tick()
+    clock.now = 1100.0
+    queue.tick()
+
+    assert made[1].status().state == "stopped"
+    assert "It had not begun" in made[1].status().reason
+    assert made[0].status().state == "running"
+    assert ended == []
+
+
+def test_waiting_for_its_turn_is_no_time_limit(started):
+    """A run's time counts from its own beginning."""
+    queue = _queue(deadline_seconds=60)
+    made = _group(queue)
+    queue.tick()
+    runs.set_status(made[2], started=time.time() - 100)
+
+    queue.tick()
+
+    assert runs.stop_request(made[2]) is None
+
+
+def test_a_finished_run_without_export_can_be_exported(started):
+    """Its best epoch is there; the task says that it was not cut off."""
+    run = _new_run(1)
+    (run.folder / "model.keras").write_bytes(b"")
+    runs.set_status(run, state="finished", task="measure")
+
+    _queue().finish(run)
+
+    assert (run.status().state, run.status().task) == ("queued", "export")

@@ -7,6 +7,7 @@ import pytest
 
 from fashion import settings
 from fashion.errors import SettingsError
+from fashion.setting_fields import applies
 from fashion.settings import FIELDS, RunSettings, learning_rate_at
 
 
@@ -62,7 +63,7 @@ def test_a_whole_number_becomes_a_float_where_one_is_meant():
             {"weight_decay": 0.01, "optimizer": "adam"},
             "`weight_decay` works with the optimizers sgd and adamw",
         ),
-        ({"colour": "red"}, "Received: 'colour'. Remove them"),
+        ({"hue": "red"}, "Received: 'hue'. Remove them"),
         ([1, 2], "Settings must be a JSON object. Received: list"),
     ],
 )
@@ -117,3 +118,73 @@ def test_schedules_follow_their_definition(schedule, rates):
     assert [learning_rate_at(chosen, step, 100) for step in (0, 25, 50, 75, 100)] == pytest.approx(
         rates, abs=1e-6
     )
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (
+            {"dataset": "clothing"},
+            "Clothing photos need `image_size` of at least 64. Received: image_size=28",
+        ),
+        ({"dataset": "clothing", "image_size": 224, "predict_size": 30}, "Received: predict_size=30"),
+        ({"dataset": "clothing", "image_size": 224, "shift": 2}, "photos have `crop`. Received: shift=2"),
+        ({"image_size": 224}, "The pictures of fashion-mnist are 28x28. Received: image_size=224"),
+        ({"architecture": "efficientnetv2-b0"}, "EfficientNetV2-B0 needs colour photos"),
+        ({"colour": 0.2}, "`colour` is for photos. Received: colour=0.2"),
+    ],
+)
+def test_photos_and_small_pictures_have_settings_of_their_own(values, words):
+    """What fits only one of them is refused for the other, with what came and what to do."""
+    with pytest.raises(SettingsError) as caught:
+        RunSettings.from_json(values)
+
+    assert words in str(caught.value)
+
+
+def test_all_epochs_are_those_of_the_head_and_of_fine_tuning():
+    """Fine-tuning adds its epochs only where it is asked for, and only to a pretrained network."""
+    head = RunSettings(
+        dataset="clothing", architecture="mobilenetv2", image_size=96, epochs=10, fine_tune_epochs=4
+    )
+
+    assert head.num_epochs == 10
+    assert head.replace(fine_tune="all").num_epochs == 14
+    assert head.replace(fine_tune="all", architecture="cnn").num_epochs == 10
+
+
+def test_a_network_judges_at_the_size_of_its_training_unless_told_otherwise():
+    """0 stands for the image size."""
+    settings = RunSettings(dataset="clothing", architecture="mobilenetv2", image_size=96)
+
+    assert settings.judged_size == 96
+    assert settings.replace(predict_size=128).judged_size == 128
+
+
+def test_texts_for_the_photos_begin_at_a_new_head_on_a_pretrained_network():
+    """`--dataset clothing` alone is a run; what is given counts more; other datasets begin where they always did."""
+    chosen = RunSettings.from_text({"dataset": "clothing", "architecture": "mobilenetv2", "image_size": "96"})
+
+    assert chosen == settings.PHOTO_DEFAULTS.replace(architecture="mobilenetv2", image_size=96)
+    assert RunSettings.from_text({"dataset": "sketches"}) == RunSettings(dataset="sketches")
+
+
+@pytest.mark.parametrize(
+    ("changes", "used", "unused"),
+    [
+        ({"dataset": "sketches"}, {"shift", "zoom", "flip", "width"}, {"crop", "image_size", "fine_tune"}),
+        ({}, {"image_size", "views", "fine_tune"}, {"shift", "width", "flip", "mixing", "fine_tune_rate"}),
+        ({"views": 2}, {"flip", "crop", "colour"}, {"mixing", "fine_tune_rate"}),
+        ({"fine_tune": "all"}, {"flip", "crop", "mixing", "fine_tune_rate"}, {"shift", "width"}),
+        ({"architecture": "cnn"}, {"flip", "crop", "mixing", "width"}, {"views", "fine_tune", "zoom"}),
+    ],
+)
+def test_a_setting_applies_only_where_a_run_has_a_use_for_it(changes, used, unused):
+    """The head alone changes no photo, only the pretrained can be tuned, and the small pictures have ways of their own."""
+    values = settings.PHOTO_DEFAULTS.to_json() | changes
+    if values["dataset"] == "sketches":
+        values["architecture"] = "cnn"
+    found = {name for name in FIELDS if applies(name, values)}
+
+    assert used <= found
+    assert not unused & found

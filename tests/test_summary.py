@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from run_folders import LABELS, answers, change_card, make_run, write_arrays
 
-from fashion import runs, summary
+from fashion import summary
 from fashion.errors import RunError
+from fashion.settings import PHOTO_DEFAULTS, RunSettings
 
 A, B = "20260102-030405-softmax-aaaa", "20260103-030405-cnn-bbbb"
 
@@ -220,9 +221,62 @@ def test_settings_read_as_words():
     assert summary.setting_in_words("averaging", True) == "yes"
     assert summary.setting_in_words("num_train", 60_000) == "60,000"
     assert summary.setting_in_words("seed", 12345) == "12345"
-    assert len(summary.settings_table(make_run(A).settings)) == len(
-        runs.Run(make_run(B).folder).settings.to_json()
-    )
+    assert summary.setting_in_words("predict_size", 0) == "as in training"
+
+
+def test_the_table_of_settings_has_only_those_that_the_run_uses():
+    """A network on small pictures has no image size; one for photos no shift, and without fine-tuning no rate for it."""
+    small = summary.settings_table(make_run(A).settings)
+    head = summary.settings_table(PHOTO_DEFAULTS)
+    tuned = summary.settings_table(PHOTO_DEFAULTS.replace(fine_tune="last"))
+
+    assert {"Shift", "Width"} <= set(small["Setting"])
+    assert not {"Image size", "Fine-tune", "Mixing"} & set(small["Setting"])
+    assert "Image size" in set(head["Setting"])
+    assert not {"Shift", "Width", "Fine-tuning rate", "Flip"} & set(head["Setting"])
+    assert {"Fine-tuning rate", "Flip", "Mixing"} <= set(tuned["Setting"])
+
+
+@pytest.mark.parametrize(
+    ("content", "epochs"), [('{"epochs": 7}', 7), (None, None), ("[]", None), ('{"epochs": "x"}', None)]
+)
+def test_fine_tuning_begins_after_the_epochs_that_the_head_took(content, epochs):
+    """Early stopping may have ended the head before its last epoch; before that, and in a damaged file, nothing is known."""
+    run = make_run(A, **(PHOTO_DEFAULTS.to_json() | {"fine_tune": "last"}))
+    if content:
+        (run.folder / "head.json").write_text(content)
+
+    assert summary.head_epochs(run) == epochs
+
+
+def test_the_time_of_a_pretrained_network_is_told_by_parts():
+    """25 s of vectors; 4 s for the one epoch of the head at 1,000 a second; 3 s for two of fine-tuning at 2,500."""
+    run = make_run(A, **(PHOTO_DEFAULTS.to_json() | {"fine_tune": "last"}))
+    (run.folder / "head.json").write_text('{"epochs": 1}')
+    change_card(run, features={"source": "computed", "seconds": 25.04})
+
+    assert summary.times_of_parts(summary.summarise(run)) == {
+        "Vectors of the photos": "25.0 s, computed",
+        "The head": "4.0 s, 1 epoch, 1,000 photos/s",
+        "Fine-tuning": "3.0 s, 2 epochs, 2,500 photos/s",
+    }
+
+
+def test_a_pretrained_network_is_named_by_what_the_run_did_with_it():
+    """It was not pretrained on the run's photos, so that word does not stand before them."""
+    head = summary.network_name(PHOTO_DEFAULTS)
+    tuned = summary.network_name(PHOTO_DEFAULTS.replace(fine_tune="all"))
+
+    assert (head, tuned) == ("EfficientNetV2-B0, new head", "EfficientNetV2-B0, fine-tuned")
+    assert summary.network_name(RunSettings()) == "Small CNN"
+
+
+def test_a_run_without_fine_tuning_has_no_epoch_where_it_begins():
+    """Also a head that was trained alone leaves the note of how long it took."""
+    run = make_run(A, **PHOTO_DEFAULTS.to_json())
+    (run.folder / "head.json").write_text('{"epochs": 7}')
+
+    assert summary.head_epochs(run) is None
 
 
 def test_summaries_load_no_streamlit_and_no_keras():

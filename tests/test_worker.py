@@ -42,6 +42,7 @@ CARD_KEYS = {
     "num_multiply_adds", "best_epoch", "num_epochs", "metrics", "temperature", "startup_seconds", "train_seconds",
     "first_epoch_seconds", "steady_epoch_seconds", "images_per_second", "seconds_to", "batch_size", "seed",
     "framework", "device", "versions", "machine", "files", "export_difference",
+    "mirror", "base",
 }  # fmt: skip
 
 
@@ -392,3 +393,52 @@ def test_a_signal_is_a_request_to_stop():
     runs.request_stop(run, "Stopped at the time limit.")
     assert reporter.stop_reason() == "Stopped at the time limit."
     reporter.end(state="stopped")
+
+
+@pytest.fixture(scope="module")
+def group(runs_here) -> list[runs.Run]:
+    """Three runs in one process: the first diverges, the second is stopped while it waits, the third is undisturbed."""
+    several = [
+        FULL.replace(architecture="mlp", optimizer="sgd", learning_rate=10.0, averaging=False, epochs=30),
+        TINY,
+        FULL,
+    ]
+    made = [runs.create(settings, task="measure", group="g-1") for settings in several]
+    runs.request_stop(made[1])
+    jobs.start_worker(*made).wait(WAIT_SECONDS)
+    return made
+
+
+@pytest.mark.slow
+def test_a_group_goes_on_after_a_run_that_failed_or_was_stopped(group):
+    """Each run has an end of its own, told in words, and none of the others' files."""
+    assert [run.status().state for run in group] == ["failed", "stopped", "finished"]
+    assert "The loss must stay a number" in group[0].status().reason
+    assert "It had not begun" in group[1].status().reason
+    assert not (group[1].folder / "log.csv").exists()
+
+
+@pytest.mark.slow
+def test_a_run_of_a_group_is_the_same_as_one_of_its_own(group, whole):
+    """Random numbers and settings of the runs before it in the process leave no trace."""
+    pd.testing.assert_frame_equal(
+        group[2].log()[["loss", "val_loss", "val_accuracy"]],
+        whole.log()[["loss", "val_loss", "val_accuracy"]],
+    )
+    ours, theirs = group[2].card()["metrics"]["test"], whole.card()["metrics"]["test"]
+    assert ours["correct"] == theirs["correct"]
+
+
+@pytest.mark.slow
+def test_a_run_of_a_group_is_tested_but_exported_only_on_request(group):
+    """The card says why it cannot predict; asking for it makes the file, and the run stays finished."""
+    run = group[2]
+    assert not run.can_predict
+    assert "Export it if you wish" in run.card()["no_export"]
+
+    jobs.LocalQueue(jobs.Limits()).finish(run)
+    status = _train(run)
+
+    assert status.state == "finished", status.reason
+    assert run.can_predict
+    assert "no_export" not in run.card()

@@ -1,0 +1,168 @@
+"""Transfer learning: a new head on the vectors of a pretrained network, then, if asked, the pretrained layers too.
+
+The head needs each photo's vector only, and the vectors are stored: its epochs take a fraction of a second. Once
+it has converged, fine-tuning lets the pretrained layers learn with it, photo by photo. For worker processes only.
+"""
+
+import json
+import time
+
+import keras
+import numpy as np
+
+from fashion import feature_store, features, neighbours, networks, refusal, runs
+from fashion.batches import PhotoBatches, VectorBatches
+from fashion.datasets import Dataset, Split
+from fashion.fitting import chosen, fit, predict, save_arrays
+from fashion.neighbours import Neighbours
+from fashion.pretrained import weights_argument
+from fashion.settings import FIELDS, RunSettings
+from fashion.worker import Reporter
+
+_FEATURES_RECORD = "features.json"
+
+
+def train(run: runs.Run, settings: RunSettings, reporter: Reporter) -> None:
+    """Train the head, then fine-tune, from where the run stands.
+
+    While the head is trained, `model.keras` holds the best head alone, whose input is a vector; `whole` joins it to
+    its base.
+
+    Raises: what `training.train` raises.
+    """
+    data = feature_store.load(settings, settings.image_size)
+    split = chosen(data.train, settings)
+    num_classes = len(data.info.classes)
+    tuning = settings.fine_tune != "none"
+    head_is_done = (
+        run.folder / "head.json"
+    )  # and how many epochs it took, since early stopping may have ended it
+    if not (tuning and head_is_done.exists()):
+        _train_head(run, settings, reporter, data)
+        runs.write_json(head_is_done, {"epochs": len(run.log())})
+    if not tuning:
+        return
+    head_epochs = json.loads(head_is_done.read_text(encoding="utf-8"))["epochs"]
+
+    def build() -> keras.Model:
+        weights = weights_argument(settings.architecture)
+        model = networks.build_pretrained(settings, num_classes, weights)
+        head = keras.saving.load_model(run.folder / "model.keras", compile=False, safe_mode=True)
+        networks.copy_head(head, model)
+        networks.set_trainable(model, settings.fine_tune)
+        return model
+
+    fit(
+        run,
+        _for_photos(
+            len(split),
+            settings.replace(epochs=settings.fine_tune_epochs, learning_rate=settings.fine_tune_rate),
+        ),
+        reporter,
+        build=build,
+        batches=PhotoBatches(split.images, split.labels, settings, num_classes),
+        validation=(data.validation.images.at(settings.judged_size), data.validation.labels),
+        first_epoch=head_epochs,
+    )
+
+
+def _train_head(run: runs.Run, settings: RunSettings, reporter: Reporter, data: Dataset) -> None:
+    started = time.perf_counter()
+    vectors = features.vectors(settings, data, reporter)
+    seconds = time.perf_counter() - started
+    runs.write_json(run.folder / _FEATURES_RECORD, {"source": vectors.source, "seconds": seconds})
+    split = chosen(data.train, settings)
+    rows = _rows(split, data)
+    num_classes = len(data.info.classes)
+
+    def build() -> keras.Model:
+        # Computing vectors draws random numbers, too: so the head begins alike whether they were stored or not.
+        keras.utils.set_random_seed(settings.seed)
+        return networks.build_head(settings, num_classes)
+
+    fit(
+        run,
+        _for_photos(len(split), settings),
+        reporter,
+        build=build,
+        batches=VectorBatches(vectors.train[:, rows], split.labels, settings, num_classes),
+        validation=(vectors.validation, data.validation.labels),
+        keep_last=False,
+    )
+
+
+def _for_photos(count: int, settings: RunSettings) -> RunSettings:
+    """The settings with as many training photos as there really are, for what is counted in steps."""
+    return settings.replace(num_train=max(count, int(FIELDS["num_train"].low), settings.batch_size))
+
+
+def features_record(run: runs.Run) -> dict | None:
+    """Where the vectors of a run came from ("computed", "stored" or "shipped"), and after how many seconds."""
+    path = run.folder / _FEATURES_RECORD
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def known_answers(
+    settings: RunSettings, best: keras.Model, data: Dataset
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Probabilities on validation and test from stored vectors, where these are all that the answer depends on.
+
+    best: the head alone, or the complete network. None where a base was fine-tuned or judges otherwise than it was
+    trained, or the vectors are not at hand.
+    """
+    if not feature_store.vectors_suffice(settings.replace(views=1)):
+        return None
+    vectors = feature_store.at_hand(settings.replace(views=1), data)
+    if vectors is None:
+        return None
+    head = best
+    if len(best.input_shape) == 4:
+        head = networks.build_head(settings, len(data.info.classes))
+        networks.copy_head(best, head)
+    return predict(head, vectors.validation), predict(head, vectors.test)
+
+
+def write_neighbours(run: runs.Run, settings: RunSettings, model: keras.Model, data: Dataset) -> dict:
+    """Keep what the finished network made of the training photos, in `neighbours.npz`, and the rule that refuses photos
+    unlike all of them, which is returned for the card.
+
+    model: the complete network. Takes a pass over all photos, unless their vectors are at hand.
+    """
+    split = chosen(data.train, settings)
+    plain = settings.replace(views=1)
+    vectors = feature_store.at_hand(plain, data) if feature_store.vectors_suffice(plain) else None
+    if vectors is None:
+        to_vector = keras.Model(model.inputs, model.get_layer("pool").output)
+        train, validation, test = (
+            predict(to_vector, part.images) for part in (split, data.validation, data.test)
+        )
+    else:
+        train, validation, test = vectors.train[0][_rows(split, data)], vectors.validation, vectors.test
+    photos = [path.stem for path in split.images.paths]
+    found = Neighbours.fit(train, photos, split.labels)
+    save_arrays(run.folder / neighbours.FILE, **found.arrays())
+    return refusal.fit(found, validation, test)
+
+
+def _rows(split: Split, data: Dataset) -> np.ndarray:
+    """Where the photos of `split` stand among all training photos."""
+    row_of = {path: row for row, path in enumerate(data.train.images.paths)}
+    return np.array([row_of[path] for path in split.images.paths])
+
+
+def whole(settings: RunSettings, best: keras.Model, num_classes: int) -> keras.Model:
+    """The complete network, at the size for prediction, with the weights of the best epoch.
+
+    best: the complete network, or the head alone, which gets the pretrained base that it was trained on.
+
+    Raises DataError if the pretrained weights are needed and not here.
+    """
+    side = settings.judged_size
+    if len(best.input_shape) == 4:
+        model = networks.build_pretrained(settings, num_classes, side=side)
+        model.set_weights(best.get_weights())
+    else:
+        weights = weights_argument(settings.architecture)
+        model = networks.build_pretrained(settings, num_classes, weights, side=side)
+        networks.copy_head(best, model)
+    return model

@@ -87,6 +87,15 @@ def test_paired_difference_uses_only_the_pictures_on_which_the_models_differ():
     assert (low, high) == pytest.approx((-0.01793, 0.09636), abs=5e-6)
 
 
+def test_independent_difference_agrees_with_the_example_of_its_paper():
+    """Newcombe 1998, table II, example a: 56 of 70 against 48 of 80 gives 0.0524 to 0.3339."""
+    few = evaluation.Accuracy(48 / 80, 48, 80, *evaluation.wilson_interval(48, 80))
+    many = evaluation.Accuracy(56 / 70, 56, 70, *evaluation.wilson_interval(56, 70))
+
+    assert evaluation.independent_difference(few, many) == pytest.approx((0.2, 0.0524, 0.3339), abs=5e-5)
+    assert evaluation.independent_difference(many, few) == pytest.approx((-0.2, -0.3339, -0.0524), abs=5e-5)
+
+
 def test_paired_difference_of_a_model_with_itself_is_zero_within_a_small_interval():
     """The same model twice: no difference, and the interval is far narrower than that of one accuracy."""
     correct = np.random.default_rng(0).random(1000) < 0.9

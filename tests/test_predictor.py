@@ -12,15 +12,17 @@ from fashion.errors import ModelError
 from fashion.predictor import Predictor
 
 SHIPPED = [run.id for run in runs.shipped()]
-MAX_MODEL_BYTES = 6_000_000
+GREY = "fashion-mnist"
+MAX_BYTES = {"fashion-mnist": 6_000_000, "clothing": 60_000_000}
+MAX_LITERT_BYTES = 25_000_000
 
 
 @pytest.fixture
 def copied(tmp_path) -> runs.Run:
-    """A copy of a shipped model, to be damaged."""
-    if not SHIPPED:
+    """A copy of the shipped model for 28x28 pictures, to be damaged."""
+    if GREY not in SHIPPED:
         pytest.skip("no model comes with this copy of the project")
-    shutil.copytree(runs.SHIPPED / SHIPPED[0], tmp_path / "copied")
+    shutil.copytree(runs.SHIPPED / GREY, tmp_path / "copied")
     return runs.Run(tmp_path / "copied")
 
 
@@ -73,7 +75,7 @@ def test_pictures_of_another_shape_are_refused(copied, shape):
 
 
 def test_seventy_pictures_at_once_are_seventy_pictures_one_by_one(copied):
-    """Work is done in portions of 64: none is lost or exchanged at their border."""
+    """Work is done in portions: none is lost or exchanged at their border."""
     images, _ = sketches.generate(70, seed=3)
     model = Predictor(copied)
 
@@ -119,9 +121,9 @@ def test_a_shipped_model_is_what_its_card_says(name):
         if file == "model.tflite" or path.exists():
             assert hashlib.sha256(path.read_bytes()).hexdigest() == record["sha256"], file
             assert path.stat().st_size == record["bytes"], file
-    assert sum(path.stat().st_size for path in run.folder.iterdir()) <= MAX_MODEL_BYTES
-    shape = (*card["image_shape"][:2], 1)
-    assert architectures.cost_of(run.settings, shape)[0] == card["num_parameters"]
+    assert sum(path.stat().st_size for path in run.folder.iterdir()) <= MAX_BYTES[name]
+    assert (run.folder / "model.tflite").stat().st_size <= MAX_LITERT_BYTES
+    assert architectures.cost_of(run.settings)[0] == card["num_parameters"]
     assert tuple(card["classes"]) == datasets.DATASETS[card["dataset"]].classes
     for metric in card["metrics"].values():
         low, high = evaluation.wilson_interval(metric["correct"], metric["n"])
@@ -138,9 +140,12 @@ def test_a_shipped_model_reaches_the_accuracy_of_its_card(name):
     if not datasets.status(model.card["dataset"]).present:
         pytest.skip(f"{model.card['dataset']} is not on this machine")
     data = datasets.load(model.card["dataset"])
+    images = data.test.images.at(model.image_shape[0]) if model.sees_photos else data.test.images
 
-    measured = evaluation.accuracy(model.predict(data.test.images), data.test.labels)
+    measured = evaluation.accuracy(model.predict(images), data.test.labels)
 
     assert data.digest == model.card["data_digest"]
-    # The card counted before the export to float16: some of 10,000 answers on the edge may turn.
-    assert measured.value == pytest.approx(model.card["metrics"]["test"]["accuracy"], abs=0.001)
+    # The card counted before the export to float16: some of 10,000 answers on the edge may turn, or one of 372.
+    assert measured.value == pytest.approx(
+        model.card["metrics"]["test"]["accuracy"], abs=max(0.001, 1.5 / measured.n)
+    )

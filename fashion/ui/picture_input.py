@@ -7,6 +7,7 @@ is emptied: no photo is cached for others or written to disk.
 import random
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,15 +17,18 @@ from starlette.formparsers import MultiPartParser
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile, UploadedFileRec
 
-from fashion import datasets, photos
+from fashion import answers, datasets, memory, photo_file, photos, pictures
 from fashion.errors import DataError, PhotoError
+from fashion.photo_file import PhotoFile
 from fashion.photos import PrepareOptions
 from fashion.predictor import Predictor
 from fashion.ui import cache, components, frame, state
 
 MAX_PHOTOS = 50
 MAX_UPLOAD_MB = 15
-FILE_TYPES = ["jpg", "jpeg", "png", "webp", "heic", "heif", "avif", "gif", "bmp", "tif", "tiff"]
+# With "image/*" a phone offers its camera too; the extensions are for browsers that do not know HEIC and AVIF.
+FILE_TYPES = ["image/*", "jpg", "jpeg", "png", "webp", "heic", "heif", "avif", "gif", "bmp", "tif", "tiff"]
+_THUMBNAIL_SIDE = 56  # sent to the browser for each photo of a table
 _DRAWING_SIDE = 400
 _PREVIEW_SIDE = 112
 _MOST_SEEDS = 999_999
@@ -42,19 +46,42 @@ class Picture:
     """What one visitor shows to a network: a photo that must be prepared first, or pixels that are ready.
 
     key: its own name in this visit; `name` is what the visitor calls it.
-    image: RGB, longest side at most 400, or None. pixels: uint8 (28, 28), or None. truth: the class it shows, where that
-    is known. answered: the last answer, with the model and options it belongs to. problem: why there is neither image nor pixels, in words.
+    image: RGB, as from `answers.kept`, or None. pixels: uint8 (28, 28), or None. file: what the photo's file said.
+    truth: the class it shows, where that is known; judged: what the visitor says that it is. answered: the last answer,
+    with the model and options it belongs to. problem: why there is neither image nor pixels, in words.
     """
 
     key: str
     name: str
     image: Image.Image | None = None
     pixels: np.ndarray | None = None
+    file: PhotoFile | None = None
     truth: str | None = None
+    judged: str | None = None
     problem: str = ""
     read_seconds: float = 0.0
     options: PrepareOptions = PrepareOptions()
     answered: tuple[Predictor, PrepareOptions, Any] | None = None
+
+    @cached_property
+    def uri(self) -> str:
+        """The picture as text for the browser."""
+        return (
+            pictures.data_uri(self.pixels)
+            if self.image is None
+            else pictures.photo_uri(np.asarray(self.image))
+        )
+
+    @cached_property
+    def thumbnail(self) -> str:
+        """A very small one."""
+        return pictures.photo_uri(np.asarray(reduced(self.image, _THUMBNAIL_SIDE)))
+
+    def forget(self) -> None:
+        """Let go of all that shows the picture."""
+        self.image = self.pixels = self.answered = None
+        for name in ("uri", "thumbnail"):
+            self.__dict__.pop(name, None)
 
 
 def reduced(image: Image.Image, side: int) -> Image.Image:
@@ -64,7 +91,21 @@ def reduced(image: Image.Image, side: int) -> Image.Image:
     return small
 
 
-def uploaded() -> list[Picture]:
+def source_input(model: Predictor) -> str:
+    """Where the picture comes from: a key of `SOURCES`. Drawings are made like 28x28 pictures, so only for such models."""
+    offered = [name for name in SOURCES if not (model.sees_photos and name == "Drawing")]
+    state.limit_choice(state.SOURCE, offered)
+    return st.segmented_control(
+        "Source", offered, default=offered[0], required=True, wrap=True, **state.in_url(state.SOURCE)
+    )
+
+
+def taken_from(source: str, model: Predictor) -> list[Picture]:
+    """What the visitor shows from that source; draws its input."""
+    return SOURCES[source](model)
+
+
+def uploaded(model: Predictor) -> list[Picture]:
     """The visitor's photos, in the order of the files; files that are no photos are named here with the reason."""
     _keep_uploads_in_memory()
     files = st.file_uploader(
@@ -80,7 +121,7 @@ def uploaded() -> list[Picture]:
     return _usable(files)
 
 
-def photographed() -> list[Picture]:
+def photographed(model: Predictor) -> list[Picture]:
     """The photo taken with this device's camera, if there is one."""
     _keep_uploads_in_memory()
     file = st.camera_input(
@@ -130,18 +171,20 @@ def _taken_in(files: list[UploadedFile]) -> list[Picture]:
     for file in files:  # not only new ones: the run that read a file may have been cut short here
         if file.size:
             _empty(file)
+    if new:
+        memory.give_back()  # what decoding and the files themselves took
     return [held[file.file_id] for file in files]
 
 
 def _read(file: UploadedFile) -> Picture:
     began = time.perf_counter()
     try:
-        image = photos.read(file.getvalue(), file.name)
+        data = file.getvalue()
+        image = answers.kept(photos.read(data, file.name))  # 50 photos take 50 MB instead of 300
     except PhotoError as error:
         return Picture(file.file_id, file.name, problem=str(error))
-    # What `prepare` does first anyway: the same pixels result, and 50 photos take 20 MB instead of 300.
-    image = reduced(image, photos.WORK_SIDE)
-    return Picture(file.file_id, file.name, image, read_seconds=time.perf_counter() - began)
+    seconds = time.perf_counter() - began
+    return Picture(file.file_id, file.name, image, file=photo_file.describe(data), read_seconds=seconds)
 
 
 def _empty(file: UploadedFile) -> None:
@@ -155,9 +198,9 @@ def test_picture(model: Predictor) -> list[Picture]:
     """One picture of the test split of the model's dataset, by number or at random; none where the data is missing."""
     name = model.card["dataset"]
     title = datasets.DATASETS[name].title
-    state.photos(())
     if not datasets.status(name).present:
-        st.info(f"{title} is not on this machine, so there are no test pictures.", icon=":material/info:")
+        state.photos(())
+        st.info(f"Not on this machine: {title}. So there are no test pictures.", icon=":material/info:")
         frame.link("Dataset", "Get the pictures")
         return []
     try:
@@ -186,10 +229,26 @@ def test_picture(model: Predictor) -> list[Picture]:
             disabled=not len(members),
             on_click=lambda: state.choose(state.TEST_PICTURE, int(random.choice(members))),
         )
-    st.caption(f"Pictures of {title} that were kept aside: no network here has learned from them.")
-    components.picture(test.images[position], "", alt=f"Picture {position} of {title}", size=_PREVIEW_SIDE)
-    truth = model.classes[test.labels[position]]
-    return [Picture("test", f"test picture {position:,}", pixels=test.images[position], truth=truth)]
+    st.caption(f"From the test part of: {title}. It was kept aside: no network here has learned from it.")
+    key = f"test-{name}-{position}"
+    held = state.photos({key})
+    if key not in held:
+        truth = model.classes[test.labels[position]]
+        if model.sees_photos:
+            try:
+                image = answers.kept(test.images.original(int(position)))
+            except DataError as error:
+                st.error(components.literal(str(error)), icon=":material/error:")
+                return []
+            held[key] = Picture(key, f"test photo {position:,}", image, truth=truth)
+        else:
+            pixels = test.images[position]
+            held[key] = Picture(key, f"test picture {position:,}", pixels=pixels, truth=truth)
+    if not model.sees_photos:
+        components.picture(
+            test.images[position], "", alt=f"Picture {position} of {title}", size=_PREVIEW_SIDE
+        )
+    return [held[key]]
 
 
 def drawn_garment(model: Predictor) -> list[Picture]:
@@ -216,3 +275,14 @@ def drawn_garment(model: Predictor) -> list[Picture]:
     key = f"drawn-{label}-{seed}"
     picture = Picture(key, f"drawn {kind} {seed}", Image.fromarray(drawing), truth=kind)
     return [state.photos({key}).setdefault(key, picture)]
+
+
+SOURCES = {
+    "Photos": uploaded,
+    "Camera": photographed,
+    "Test picture": test_picture,
+    "Drawing": drawn_garment,
+}
+"""The sources by the name on screen, in order."""
+OWN = ("Photos", "Camera")
+"""Those of the visitor's own photos: once there is one, it stands above the way to others."""

@@ -1,0 +1,54 @@
+"""What a photo's file says about itself, for telling its owner what was done with it: form, size, and how to turn it.
+
+Reading the photo is `photos.py`; nothing here is kept but these few words.
+"""
+
+import io
+from dataclasses import dataclass
+
+import pillow_heif
+from PIL import Image
+
+from fashion.photos import DECODER_ERRORS, FORMATS
+
+pillow_heif.register_heif_opener(depth_images=False, aux_images=False)
+
+_TURNS = {
+    2: "mirrored",
+    3: "turned by 180°",
+    4: "mirrored upside down",
+    5: "mirrored and turned by 90°",
+    6: "turned by 90° to the right",
+    7: "mirrored and turned by 90°",
+    8: "turned by 90° to the left",
+}
+_ORIENTATION, _PLACE = 0x0112, 0x8825  # EXIF 2.3: tags 274 and GPSInfo
+
+
+@dataclass(frozen=True)
+class PhotoFile:
+    """format: JPEG, HEIF, ...; width and height as stored, in pixels. turn: what the file asked for and `photos.read`
+    did, in words, or "". has_place: whether it says where it was taken."""
+
+    format: str
+    width: int
+    height: int
+    turn: str = ""
+    has_place: bool = False
+
+
+def describe(data: bytes) -> PhotoFile | None:
+    """The facts in a file's header; None where it cannot be read. No pixel is decoded."""
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            exif = image.getexif()
+            # HEIC is turned by its decoder, which leaves what it did in `info`.
+            orientation = image.info.get("original_orientation") or exif.get(_ORIENTATION, 1)
+            return PhotoFile(
+                "HEIC" if image.format == "HEIF" else image.format or "",
+                *image.size,
+                turn=_TURNS.get(orientation, ""),
+                has_place=bool(exif.get_ifd(_PLACE)),
+            )
+    except DECODER_ERRORS:
+        return None

@@ -4,7 +4,7 @@ import streamlit as st
 
 from fashion import summary
 from fashion.errors import RunError
-from fashion.ui import evaluation_view, frame, run_view, state
+from fashion.ui import comparison_view, confusion_view, evaluation_view, frame, run_view, state
 
 frame.page(
     "Runs",
@@ -29,7 +29,7 @@ if not found:
 run_view.under_way(found)
 ticked = run_view.table(found)
 if len(ticked) > 1:
-    run_view.comparison(ticked)
+    comparison_view.comparison(ticked)
 
 st.subheader("One run", anchor=False)
 one = run_view.opened(found)
@@ -49,13 +49,13 @@ try:
     if section == "Summary":
         run_view.overview(one)
     elif section == "Curves":
-        run_view.curves([one])
+        comparison_view.curves([one])
     elif section == "Probe pictures":
         evaluation_view.probes(one)
     else:
         said = summary.predictions(one, evaluation_view.split_input())
         if section == "Confusion matrix":
-            evaluation_view.confusion(one, said)
+            confusion_view.confusion(one, said)
         elif section == "Classes":
             evaluation_view.per_class(one, said)
         elif section == "Mistakes":

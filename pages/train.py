@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from fashion.ui import frame, settings_view, training_view
+from fashion.ui import frame, outlook_view, settings_view, training_view
 
 frame.page(
     "Train",
@@ -18,14 +18,15 @@ if run is not None:
     training_view.live(run)
     st.stop()
 
+settings_view.dataset_input()
 top = st.container()
 settings = settings_view.settings_form()
 if settings is None:
     st.stop()
 with top:
-    settings_view.outlook(settings)
+    outlook_view.outlook(settings)
     with st.container(horizontal=True):
         training_view.start_button(settings)
         st.button("Defaults", icon=":material/undo:", on_click=settings_view.reset_settings)
         training_view.unfinished()
-settings_view.previews(settings)
+outlook_view.previews(settings)

@@ -46,7 +46,7 @@ def words(elements) -> str:
 
 def test_every_setting_stands_in_exactly_one_tab():
     """Nothing that defines a run is out of a visitor's reach."""
-    placed = [name for names in settings_view.TABS.values() for name in names]
+    placed = [*settings_view.FIRST, *(name for names in settings_view.TABS.values() for name in names)]
 
     assert sorted(placed) == sorted(FIELDS)
 
@@ -104,7 +104,7 @@ def test_a_contradiction_is_told_and_start_is_not_offered(page):
         ("epochs", "many", "`epochs` must be a whole number. Received: epochs='many'."),
         ("learning_rate", "nan", "Received: learning_rate=nan."),
         ("architecture", "../../etc", "`architecture` must be one of softmax, mlp, cnn, resnet."),
-        ("device", "gpu:7", "those on this machine: cpu. Received: 'gpu"),
+        ("device", "gpu:7", "must be one of those on this machine: cpu. Received: device='gpu"),
     ],
 )
 def test_an_impossible_setting_in_a_link_is_named_and_the_default_used(page, name, value, complaint):

@@ -1,4 +1,4 @@
-"""How a tested run errs: its confusion matrix with the pictures behind it, classes, mistakes, and calibration.
+"""How a tested run errs: classes, mistakes, calibration and probe pictures; `confusion_view.py` has the matrix.
 
 What is counted comes from `evaluation.py`, the run's stored answers from `summary.py`; here it is only drawn.
 """
@@ -10,17 +10,15 @@ import streamlit as st
 
 from fashion import datasets, evaluation
 from fashion.errors import DataError, RunError
+from fashion.settings import PHOTOS
 from fashion.summary import Predictions, RunSummary
 from fashion.ui import cache, charts, components, frame, state
 
-PER_PAGE = 24
 # Light cells on either theme, since a chart cannot know which one it stands on; the dark end carries white text.
-_SHADES = ("#e3eeed", "#0b6e72")
-_WHITE_TEXT_ABOVE = 0.6
-_CELL = "cell"
-_BY_HAND = "_cells_chosen_by_hand"
+SHADES = ("#e3eeed", "#0b6e72")
+WHITE_TEXT_ABOVE = 0.6
 _PERCENT = st.column_config.NumberColumn(format="%.1f%%")
-_SAID_MEANS = "A percentage is what the network claimed for that class, not how often it is right."
+SAID_MEANS = "A percentage is what the network claimed for that class, not how often it is right."
 
 
 def split_input() -> str:
@@ -41,7 +39,7 @@ def pictures(one: RunSummary, split: str) -> datasets.Split | None:
     name = one.settings.dataset
     if not datasets.status(name).present:
         st.info(
-            f"{one.dataset_title} is not on this machine, so the numbers are shown without the pictures.",
+            f"The pictures of {one.dataset_title} are not on this machine, so the numbers are shown without them.",
             icon=":material/hide_image:",
         )
         frame.link("Dataset", "Get the pictures")
@@ -59,186 +57,6 @@ def pictures(one: RunSummary, split: str) -> datasets.Split | None:
         )
         return None
     return dataset.split(split)
-
-
-# Confusion matrix
-
-
-def confusion(one: RunSummary, said: Predictions) -> None:
-    """The confusion matrix; a click on a cell, or two choices, show the pictures that were counted in it."""
-    classes = one.classes
-    matrix = evaluation.confusion_matrix(said.labels, said.probabilities.argmax(axis=1), len(classes))
-    cells = confusion_cells(matrix, classes)
-    right = evaluation.accuracy(said.probabilities, said.labels)
-    st.markdown(
-        f"How often each class was taken for each: {right.correct:,} of {right.n:,} {said.split} pictures are right, on the "
-        f"diagonal ({right.value:.1%}, 95 % interval {right.low:.1%} to {right.high:.1%}). A darker cell is a larger share "
-        "of its row. Click a cell to see its pictures."
-    )
-    key = confusion_key(one, said)
-    _follow_click(key, classes)
-    above = st.container()
-    true, predicted = _cell_input(matrix, classes)
-    with above:
-        chosen = cells[(cells.true == true) & (cells.predicted == predicted)]
-        st.altair_chart(
-            confusion_chart(cells, chosen, classes),
-            width="stretch",
-            key=key,
-            on_select="rerun",
-            alt=f"Confusion matrix of {one.name}: counts per true class (rows) and predicted class (columns).",
-        )
-        _confusion_table(matrix, classes, f"{one.run.id}-{said.split}-confusion")
-    _cell_pictures(one, said, classes.index(true), classes.index(predicted))
-
-
-def confusion_key(one: RunSummary, said: Predictions) -> str:
-    """The widget key of the matrix: another one after each choice by hand, which lets go of the cell clicked before."""
-    return f"_confusion_{one.run.id}_{said.split}_{state.count(_BY_HAND)}"
-
-
-def confusion_cells(matrix: np.ndarray, classes: tuple[str, ...]) -> pd.DataFrame:
-    """The confusion matrix, int (k, k), as a row per cell: true, predicted (names), count, n and share of that row."""
-    n = matrix.sum(axis=1, keepdims=True)
-    share = np.divide(matrix, n, out=np.zeros(matrix.shape), where=n > 0)
-    true, predicted = np.indices(matrix.shape)
-    return pd.DataFrame(
-        {
-            "true": np.array(classes)[true.ravel()],
-            "predicted": np.array(classes)[predicted.ravel()],
-            "count": matrix.ravel(),
-            "n": np.broadcast_to(n, matrix.shape).ravel(),
-            "share": share.ravel(),
-        }
-    )
-
-
-def confusion_chart(cells: pd.DataFrame, chosen: pd.DataFrame, classes: tuple[str, ...]) -> alt.LayerChart:
-    """Squares with their counts; a click selects one. `cells`: as from `confusion_cells`; `chosen`: the row to outline."""
-    axis = {"labelLimit": 90, "labelOverlap": False}
-    order = list(classes)
-    axes = {
-        "x": alt.X("predicted:N", sort=order, title="predicted class", axis=alt.Axis(labelAngle=-60, **axis)),
-        "y": alt.Y("true:N", sort=order, title="true class", axis=alt.Axis(**axis)),
-    }
-    outline = (
-        alt.Chart(chosen)
-        .mark_rect(cornerRadius=2, filled=False, strokeWidth=3, stroke=charts.SPLIT_COLOURS["validation"])
-        .encode(**axes)
-    )
-    layers = _confusion_squares(cells).encode(**axes), outline, _confusion_counts(cells).encode(**axes)
-    return alt.layer(*layers).properties(height=440)
-
-
-def _confusion_squares(cells: pd.DataFrame) -> alt.Chart:
-    clicked = alt.selection_point(name=_CELL, fields=["true", "predicted"], toggle=False)
-    return (
-        # Cells without pictures stay empty: a dark page would be mostly bright squares otherwise.
-        alt.Chart(cells[cells["count"] > 0])
-        .mark_rect(cornerRadius=2, cursor="pointer")
-        .encode(
-            # The square root sets 1 % apart from 3 %, which is where the mistakes are.
-            color=alt.Color(
-                "share:Q",
-                scale=alt.Scale(type="sqrt", domain=[0, 1], range=list(_SHADES)),
-                legend=None,
-            ),
-            tooltip=[
-                alt.Tooltip("true:N", title="true class"),
-                alt.Tooltip("predicted:N", title="predicted class"),
-                alt.Tooltip("count:Q", title="pictures", format=","),
-                alt.Tooltip("n:Q", title="of this true class", format=","),
-                alt.Tooltip("share:Q", title="share", format=".1%"),
-            ],
-        )
-        .add_params(clicked)
-    )
-
-
-def _confusion_counts(cells: pd.DataFrame) -> alt.Chart:
-    shade = (
-        alt.when(alt.datum["count"] == 0)
-        .then(alt.value(charts.MIDDLE_GREY))
-        .when(alt.datum.share > _WHITE_TEXT_ABOVE)
-        .then(alt.value("white"))
-        .otherwise(alt.value("#14181a"))
-    )
-    return alt.Chart(cells).mark_text(fontSize=11, cursor="pointer").encode(text="count:Q", color=shade)
-
-
-def _confusion_table(matrix: np.ndarray, classes: tuple[str, ...], name: str) -> None:
-    """The same counts to read and download: a row per true class, a column per predicted one."""
-    table = pd.DataFrame(matrix, columns=list(classes))
-    table.insert(0, "true class", list(classes))
-    charts.table_behind(
-        table, alt_text="Counts per true class (rows) and predicted class (columns)", name=name
-    )
-
-
-def _follow_click(key: str, classes: tuple[str, ...]) -> None:
-    """Move the two choices to a newly clicked cell; what comes from the browser is checked."""
-    clicked = state.selected(key).get(_CELL)
-    pair = (clicked[0].get("true"), clicked[0].get("predicted")) if clicked else None
-    if state.is_new(f"{key}_seen", pair) and pair and set(pair) <= set(classes):
-        state.choose(state.TRUE, pair[0])
-        state.choose(state.PREDICTED, pair[1])
-        _first_page()
-
-
-def _cell_input(matrix: np.ndarray, classes: tuple[str, ...]) -> tuple[str, str]:
-    """The cell to look into, as class names: by default the most frequent mistake. Works without a mouse."""
-    pairs = evaluation.confusion_pairs(matrix, classes, 1)
-    worst = (pairs.true[0], pairs.predicted[0]) if len(pairs) else (classes[0], classes[0])
-    chosen = []
-    with st.container(horizontal=True):
-        for label, key, default in zip(
-            ("True class", "Predicted class"), (state.TRUE, state.PREDICTED), worst, strict=True
-        ):
-            chosen.append(
-                st.selectbox(
-                    label,
-                    classes,
-                    index=classes.index(default),
-                    width=200,
-                    on_change=_choose_by_hand,
-                    **state.in_url(key),
-                )
-            )
-    return chosen[0], chosen[1]
-
-
-def _choose_by_hand() -> None:
-    state.count(_BY_HAND, 1)
-    _first_page()
-
-
-def _first_page() -> None:
-    state.choose("_cell_page", 1)
-
-
-def _cell_pictures(one: RunSummary, said: Predictions, true: int, predicted: int) -> None:
-    """The pictures counted in one cell, the most confident first, page by page."""
-    classes = one.classes
-    members = evaluation.cell_members(said.probabilities, said.labels, true, predicted)
-    right = true == predicted
-    what = f"{classes[true]}, recognised" if right else f"{classes[true]} taken for {classes[predicted]}"
-    count = f"{len(members):,} {'picture' if len(members) == 1 else 'pictures'}"
-    st.subheader(f"{what}: {count}", anchor=False)
-    if not len(members):
-        st.caption("Choose another cell.")
-        return
-    part = pictures(one, said.split)
-    num_pages = -(-len(members) // PER_PAGE)
-    state.limit("_cell_page", 1, num_pages)
-    grid = st.container()
-    page = st.pagination(num_pages, key="_cell_page") if num_pages > 1 else 1
-    first = (page - 1) * PER_PAGE
-    shown = members[first : first + PER_PAGE]
-    with grid:
-        st.caption(f"{first + 1:,} to {first + len(shown):,}, the most confident first. {_SAID_MEANS}")
-        show_answers(said, shown, classes, part, key="_cell_grid")
-    if not right:
-        _label_note()
 
 
 def show_answers(
@@ -265,7 +83,7 @@ def show_answers(
         claims = {predicted: claimed, true: for_true}
         captions.append(", ".join(_unbroken(f"{name} {share:.1%}") for name, share in claims.items()))
         alts.append(f"Number {number}, labelled {true}, taken for {predicted} with {claimed:.1%}")
-    components.picture_grid(part.images[positions], captions, key=key, alts=alts, size=104)
+    components.picture_grid(components.to_look_at(part, positions), captions, key=key, alts=alts, size=104)
 
 
 def _unbroken(text: str) -> str:
@@ -289,7 +107,8 @@ def answers(said: Predictions, positions: np.ndarray, classes: tuple[str, ...]) 
     )
 
 
-def _label_note() -> None:
+def label_note() -> None:
+    """That it may be the label that is wrong."""
     st.info(
         "**The label may be what is wrong.** Labels were given by people. Among the mistakes that a network was most sure "
         "of, many show a garment that you would call what the network called it.",
@@ -374,12 +193,12 @@ def mistakes(one: RunSummary, said: Predictions) -> None:
     worst = evaluation.most_confident_mistakes(said.probabilities, said.labels, count)
     st.caption(
         f"The {len(worst)} of {num_wrong:,} mistakes on {len(said):,} {said.split} pictures that the network was most sure "
-        f"of. {_SAID_MEANS}"
+        f"of. {SAID_MEANS}"
     )
     show_answers(
         said, worst["index"].to_numpy(), one.classes, pictures(one, said.split), key="_mistakes_grid"
     )
-    _label_note()
+    label_note()
 
 
 # Calibration
@@ -500,7 +319,9 @@ def probes(one: RunSummary) -> None:
                 at_end.picture, at_start.probability, at_end.probability, strict=True
             )
         ]
-        components.picture_grid(part.images[stored["indices"]], captions, key="_probe_grid", size=88)
+        images = components.to_look_at(part, stored["indices"])
+        size = 104 if one.settings.dataset in PHOTOS else 88
+        components.picture_grid(images, captions, key="_probe_grid", size=size)
     charts.place(
         probe_chart(table),
         alt_text="A square per probe picture and epoch: the darker, the likelier the right answer.",
@@ -548,7 +369,7 @@ def probe_chart(table: pd.DataFrame) -> alt.LayerChart:
         ),
     )
     squares = base.mark_rect().encode(
-        color=alt.Color("probability:Q", scale=alt.Scale(domain=[0, 1], range=list(_SHADES)), legend=None),
+        color=alt.Color("probability:Q", scale=alt.Scale(domain=[0, 1], range=list(SHADES)), legend=None),
         tooltip=[
             "picture:N",
             "epoch:Q",
@@ -559,7 +380,7 @@ def probe_chart(table: pd.DataFrame) -> alt.LayerChart:
         return alt.layer(squares).properties(height=alt.Step(26))
     numbers = base.mark_text(fontSize=11).encode(
         text=alt.Text("probability:Q", format=".0%"),
-        color=alt.when(alt.datum.probability > _WHITE_TEXT_ABOVE)
+        color=alt.when(alt.datum.probability > WHITE_TEXT_ABOVE)
         .then(alt.value("white"))
         .otherwise(alt.value("#14181a")),
     )

@@ -1,21 +1,16 @@
-"""The Runs page's pieces: the table of runs, several side by side, and one run's facts, files and actions.
+"""The Runs page's pieces: the table of runs, and one run's facts, files and actions.
 
-What runs came to is put together in `fashion.summary`; how a run errs is drawn in `evaluation_view.py`.
+What runs came to is put together in `fashion.summary`; several side by side are in `comparison_view.py`, how a run errs
+in `confusion_view.py` and `evaluation_view.py`.
 """
 
-import altair as alt
-import pandas as pd
 import streamlit as st
 
 from fashion import estimate, runs, summary
 from fashion.errors import FashionError
 from fashion.runs import Run
-from fashion.settings import FIELDS
 from fashion.summary import RunSummary, basis_in_words
-from fashion.ui import cache, charts, components, frame, state
-
-# More lines than this cannot be told apart, however coloured.
-MAX_COMPARED = 8
+from fashion.ui import cache, components, frame, settings_view, state
 
 _STATE_ICONS = {
     "queued": ":material/hourglass_top:",
@@ -47,7 +42,7 @@ def listed() -> list[RunSummary]:
         with st.expander(f"{count} cannot be read", icon=":material/warning:"):
             for run, problem in damaged:
                 st.markdown(f"**{run.id}**")
-                st.caption(_plain(problem))
+                st.caption(components.plain(problem))
                 if not run.shipped:
                     _delete_button([run], key=f"_delete_damaged_{run.id}")
     return found
@@ -177,134 +172,11 @@ def _option(one: RunSummary) -> str:
 def _name_unknown(names: list[str]) -> None:
     """Say which runs of a link are not here; the text comes from a stranger."""
     if names:
-        listing = ", ".join(f"`{_plain(name)[:60]}`" for name in names)
+        listing = ", ".join(f"`{components.plain(name)[:60]}`" for name in names)
         st.warning(
             f"The link names runs that are not here: {listing}. They were deleted, or belong to another machine.",
             icon=":material/link_off:",
         )
-
-
-def _plain(text: str) -> str:
-    """Text from a file or a link without what Markdown would act upon."""
-    return " ".join(text.translate(str.maketrans("", "", "`[]<>*_$\\")).split())
-
-
-# Several runs
-
-
-def comparison(ticked: list[RunSummary]) -> None:
-    """Two or more runs: which is better, in which settings they differ, and their curves over each other."""
-    st.subheader(f"{len(ticked)} runs compared", anchor=False)
-    if len(ticked) > MAX_COMPARED:
-        st.caption(f"The first {MAX_COMPARED} that were ticked are drawn.")
-        ticked = ticked[:MAX_COMPARED]
-    if len(ticked) == 2:
-        _verdict(*ticked)
-    different = summary.settings_side_by_side(ticked)
-    if len(different):
-        st.table(different, hide_index=True, border="horizontal")
-    else:
-        st.caption("All settings are the same.")
-    curves(ticked, axis_key=state.AXIS_COMPARED)
-
-
-def _verdict(a: RunSummary, b: RunSummary) -> None:
-    try:
-        sentence = summary.is_better(a, b)
-    except FashionError as error:
-        st.caption(_plain(str(error)))
-        return
-    st.markdown(
-        f"**{sentence}**",
-        help="Compared picture by picture. The interval covers the chance of these test pictures, not the luck of one "
-        "training: the same settings with another seed can differ by about as much. Train both again with other seeds "
-        "to be sure.",
-    )
-
-
-def curves(shown: list[RunSummary], axis_key: str = state.AXIS) -> None:
-    """Loss and accuracy of training and validation, of one run or several, over epochs or seconds."""
-    values = summary.curves(shown)
-    if values.empty:
-        st.info("No epoch is finished yet, so there is no curve.", icon=":material/info:")
-        return
-    axis = st.segmented_control(
-        "Drawn over",
-        ["epochs", "training seconds"],
-        default="epochs",
-        required=True,
-        help="Over seconds, a run that learns more per epoch but needs longer for it loses its advantage. Compare "
-        "seconds only of runs on the same machine.",
-        **state.in_url(axis_key),
-    )
-    sizes = {one.validation.n for one in shown if one.validation}
-    st.caption(
-        f"Solid: training pictures. Dashed: {' or '.join(f'{size:,}' for size in sorted(sizes))} validation pictures. The "
-        "ring marks the best epoch, which was kept."
-    )
-    names = "-".join(summary.unique_names(shown))
-    for column, measure in zip(st.columns(2, gap="medium"), ("accuracy", "loss"), strict=True):
-        with column:
-            charts.place(
-                curve_chart(values, measure, "seconds" if axis == "training seconds" else "epoch"),
-                alt_text=f"{measure.capitalize()} of training and validation over {axis} for {names}.",
-                table=values[["run", "curve", "epoch", "seconds", measure]],
-                name=f"{names}-{measure}",
-            )
-
-
-def curve_chart(values: pd.DataFrame, measure: str, x: str) -> alt.LayerChart:
-    """One measure over epochs or seconds: a colour per run (or per curve, for one run), dashes for validation.
-
-    `values`: as from `summary.curves`. `measure`: "accuracy" or "loss". `x`: "epoch" or "seconds".
-    """
-    names = list(dict.fromkeys(values.run))
-    if len(names) == 1:
-        colour = alt.Color("curve:N", scale=charts.curve_scale(), legend=_legend())
-    else:
-        scale = alt.Scale(domain=names, range=list(charts.CLASS_COLOURS[: len(names)]))
-        colour = alt.Color("run:N", scale=scale, legend=_legend())
-    base = alt.Chart(values).encode(
-        x=alt.X(
-            f"{x}:Q",
-            title="epoch" if x == "epoch" else "training time in seconds",
-            scale=alt.Scale(zero=x == "seconds", nice=False, padding=14),  # room for the ring's label
-            axis=alt.Axis(tickMinStep=1, format="d" if x == "epoch" else ",~f", tickCount=6),
-        ),
-        y=alt.Y(
-            f"{measure}:Q",
-            title=measure,
-            scale=alt.Scale(zero=False),
-            axis=alt.Axis(format="~%" if measure == "accuracy" else "~f"),
-        ),
-        color=colour,
-        tooltip=[
-            "run:N",
-            "curve:N",
-            "epoch:Q",
-            alt.Tooltip("seconds:Q", title="seconds of training", format=",.1f"),
-            alt.Tooltip("accuracy:Q", format=".2%"),
-            alt.Tooltip("loss:Q", format=".4f"),
-        ],
-    )
-    lines = base.mark_line(strokeWidth=2).encode(
-        strokeDash=alt.StrokeDash("curve:N", scale=charts.curve_dash(), legend=None),
-        detail=["run:N", "curve:N"],
-    )
-    points = base.mark_point(filled=True, size=30, opacity=1)
-    best = base.transform_filter("datum.best").mark_point(size=160, strokeWidth=2, filled=False, opacity=1)
-    layers = [lines, points, best]
-    if measure == "accuracy" and len(names) <= 3:  # more labels would cover each other
-        layers.append(
-            base.transform_filter("datum.best")
-            .mark_text(dy=-14, color=charts.MIDDLE_GREY)
-            .encode(text=alt.Text("accuracy:Q", format=".1%"), color=alt.value(charts.MIDDLE_GREY))
-        )
-    return alt.layer(*layers).properties(height=300)
-
-
-def _legend() -> alt.Legend:
-    return alt.Legend(title=None, orient="top", symbolType="stroke", columns=2, labelLimit=160)
 
 
 # One run
@@ -314,11 +186,11 @@ def overview(one: RunSummary) -> None:
     """State, results, times, machine, actions, files and settings of one run."""
     st.markdown(f"{_STATE_ICONS[one.status.state]} **{summary.STATE_WORDS[one.status.state].capitalize()}.**")
     if one.status.reason:
-        st.markdown(_plain(one.status.reason))
+        st.markdown(components.plain(one.status.reason))
     _results(one)
     _actions(one)
     _times(one)
-    _files(one)
+    files(one)
     with st.expander("All settings"):
         st.table(summary.settings_table(one.settings), hide_index=True, border="horizontal")
 
@@ -341,6 +213,11 @@ def _results(one: RunSummary) -> None:
             st.metric("Parameters", f"{one.num_parameters:,}", width="content")
     if one.test is None:
         st.caption("It has not been tested; only a finished or stopped run is.")
+    no_export = (one.run.card() or {}).get("no_export")
+    if no_export:
+        st.info(
+            f"It cannot be tried on photos yet. {components.plain(str(no_export))}", icon=":material/info:"
+        )
 
 
 def _times(one: RunSummary) -> None:
@@ -349,15 +226,10 @@ def _times(one: RunSummary) -> None:
         return
     st.subheader("Time", anchor=False)
     values = {"Training": estimate.in_words(one.train_seconds)}
-    for name, seconds in (
-        ("Start-up before it", one.startup_seconds),
-        ("First epoch", one.first_epoch_seconds),
-        ("Each further epoch", one.steady_epoch_seconds if one.num_epochs > 1 else None),
-    ):
-        if seconds is not None:
-            values[name] = f"{seconds:,.1f} s"
-    if one.images_per_second is not None:
-        values["Speed"] = f"{one.images_per_second:,.0f} pictures/s"
+    if one.settings.pretrained:
+        values |= summary.times_of_parts(one)
+    else:
+        values |= _times_of_epochs(one)
     components.facts(values)
     versions = ", ".join(f"{name} {version}" for name, version in one.versions.items())
     parts = [
@@ -367,9 +239,23 @@ def _times(one: RunSummary) -> None:
         versions,
     ]
     st.caption(
-        f"{_plain(', '.join(part for part in parts if part))}. The first epoch includes building the network's "
+        f"{components.plain(', '.join(part for part in parts if part))}. The first epoch includes building the network's "
         "program; validation and test are not counted."
     )
+
+
+def _times_of_epochs(one: RunSummary) -> dict[str, str]:
+    values = {}
+    for name, seconds in (
+        ("Start-up before it", one.startup_seconds),
+        ("First epoch", one.first_epoch_seconds),
+        ("Each further epoch", one.steady_epoch_seconds if one.num_epochs > 1 else None),
+    ):
+        if seconds is not None:
+            values[name] = f"{seconds:,.1f} s"
+    if one.images_per_second is not None:
+        values["Speed"] = f"{one.images_per_second:,.0f} pictures/s"
+    return values
 
 
 def _actions(one: RunSummary) -> None:
@@ -379,6 +265,7 @@ def _actions(one: RunSummary) -> None:
     with st.container(horizontal=True):
         if run.can_predict:
             _link("Predict", "Try it on a photo", {"model": run.id})
+            _link("Models", "Its card in words", {"model": run.id})
         if status.active:
             _link("Train", "Watch it", {state.RUN: run.id})
             st.button("Stop", icon=":material/stop:", key="_stop", on_click=_do, args=(queue.stop, run))
@@ -418,9 +305,8 @@ def _do(action, run: Run) -> None:
 
 def _train_again(one: RunSummary) -> None:
     """Open the Train page with all settings of this run."""
-    for name in FIELDS:
-        state.choose(name, getattr(one.settings, name))
-    st.switch_page("pages/train.py")
+    settings_view.fill_in(one.settings)
+    st.switch_page("pages/train.py", query_params=settings_view.link_to(one.settings))
 
 
 def _delete_button(doomed: list[Run], *, key: str) -> None:
@@ -441,7 +327,7 @@ def _delete_button(doomed: list[Run], *, key: str) -> None:
             st.rerun()
 
 
-def _files(one: RunSummary) -> None:
+def files(one: RunSummary) -> None:
     """Downloads of what the run left; a file is read when it is asked for, not when the page is drawn."""
     with st.container(horizontal=True):
         for name, (label, help) in _FILES.items():

@@ -1,19 +1,35 @@
-"""The settings of a run as a visitor meets them: the form, what is known before pressing Start, and the plan.
+"""The settings of a run as a visitor meets them: the form, its presets, and settings that come with a link.
 
-Settings, their limits and their sentences come from `fashion.settings`; this module only draws them.
+Settings, their limits and their sentences come from `fashion.settings`; this module only draws them. What is known
+before Start is drawn in `outlook_view.py`.
 """
 
-import altair as alt
-import pandas as pd
 import streamlit as st
 
-from fashion import architectures, datasets, estimate, jobs, machine
+from fashion import datasets, machine
 from fashion.errors import SettingsError
-from fashion.settings import DEFAULTS, FIELDS, FRAMEWORKS, RunSettings, learning_rate_at, parse_value
-from fashion.ui import cache, charts, components, state
+from fashion.pretrained import BASES
+from fashion.setting_fields import applies
+from fashion.settings import (
+    ARCHITECTURES,
+    DEFAULTS,
+    FIELDS,
+    FRAMEWORKS,
+    MIN_IMAGE_SIZE,
+    PHOTO_DEFAULTS,
+    PHOTOS,
+    SCRATCH,
+    RunSettings,
+    defaults_for,
+    parse_value,
+)
+from fashion.ui import cache, components, state
+
+FIRST = ("dataset",)
+"""What is chosen before everything else, since it decides which settings there are."""
 
 TABS = {
-    "Network": ("architecture", "width", "inner_width", "dropout"),
+    "Network": ("architecture", "image_size", "width", "inner_width", "dropout", "predict_size", "mirror"),
     "Learning": (
         "epochs",
         "batch_size",
@@ -26,63 +42,246 @@ TABS = {
         "patience",
         "seed",
     ),
-    "Pictures": ("dataset", "num_train", "flip", "shift", "rotate", "zoom", "erase"),
+    "Fine-tuning": ("fine_tune", "fine_tune_epochs", "fine_tune_rate"),
+    "Pictures": (
+        "num_train",
+        "balance",
+        "clean_labels",
+        "views",
+        "flip",
+        "shift",
+        "crop",
+        "rotate",
+        "zoom",
+        "colour",
+        "erase",
+        "mixing",
+    ),
     "Machine": ("device", "precision", "framework"),
 }
-"""Which settings stand together. Every field of RunSettings is in exactly one (a test looks)."""
+"""Which settings stand together. Every field of RunSettings is in exactly one, or in FIRST (a test looks)."""
 
-_SLIDERS = ("dropout", "label_smoothing", "zoom", "erase", "shift", "rotate")
+_FINE_TUNED = PHOTO_DEFAULTS.replace(
+    batch_size=16, fine_tune="last", fine_tune_epochs=3, flip=True, crop=0.3, colour=0.2, rotate=10.0
+)
+_FROM_SCRATCH = PHOTO_DEFAULTS.replace(
+    architecture="resnet", image_size=96, epochs=10, flip=True, crop=0.3, colour=0.2
+)
+PRESETS = {
+    "Head on stored vectors": PHOTO_DEFAULTS,
+    "Fine-tune the last blocks": _FINE_TUNED,
+    "CNN from scratch, for contrast": _FROM_SCRATCH,
+}
+"""Where to begin with the photos: a name, and settings that belong together."""
+
+_SLIDERS = (
+    "dropout",
+    "label_smoothing",
+    "zoom",
+    "erase",
+    "shift",
+    "rotate",
+    "crop",
+    "colour",
+    "mixing",
+    "balance",
+    "views",
+)
+# Sides in pixels that the usual networks were made for; a link may bring another one.
+_SIZES = (96, 128, 150, 192, 224, 256, 299)
+# They mean the same whatever the pictures, so a change of dataset leaves them.
+_SHARED = ("dataset", "seed", "device", "precision", "framework")
+_SIZED = ("image_size", "predict_size")
+_RATE_STEPS = {"learning_rate": 0.0005, "fine_tune_rate": 0.00005}
+
+
+def dataset_input() -> str:
+    """What to learn from, which decides about the settings; and for photos, settings to begin with."""
+    arrived = state.just_arrived()
+    _read_link(arrived)
+    dataset = components.dataset_input(on_change=_change_dataset)
+    _follow_dataset(dataset, arrived)
+    if dataset in PHOTOS:
+        _presets()
+    return dataset
 
 
 def settings_form() -> RunSettings | None:
-    """The settings as the visitor has them now, or None (said on the page) where they contradict each other."""
-    _read_link()
-    for tab, names in zip(st.tabs(list(TABS), key="_tabs"), TABS.values(), strict=True):
+    """The settings as the visitor has them now, or None (said on the page) where they contradict each other.
+
+    Call `dataset_input` before.
+    """
+    tabs = {tab: names for tab, names in TABS.items() if any(map(_shown, names))}
+    for tab, names in zip(st.tabs(list(tabs), key=f"_tabs_{len(tabs)}"), tabs.values(), strict=True):
         with tab:
-            columns = st.columns(2, gap="medium")
-            for position, name in enumerate(names):
-                if name != "framework" or len(_frameworks()) > 1:
-                    with columns[position % 2]:
-                        _setting(name)
-    values = {name: st.session_state.get(name, getattr(DEFAULTS, name)) for name in FIELDS}
+            _tab(names)
+            if tab == "Pictures" and not _shown("flip"):
+                st.caption(
+                    "Random changes (flip, crop, colour …) need more than one stored view, or fine-tuning: the head alone "
+                    "learns from one vector per photo."
+                )
+    state.settle()
     try:
-        return RunSettings(**values)
+        return RunSettings(**{name: _value(name) if _shown(name) else _default(name) for name in FIELDS})
     except SettingsError as error:
         st.error(components.harmless(str(error)), icon=":material/error:")
         return None
 
 
-def _read_link() -> None:
-    """Take the settings from the link, and say what of it cannot be used: Streamlit drops that without a word."""
-    choices = {name: _choices(name) for name in FIELDS if FIELDS[name].choices or name == "device"}
-    problems = []
+def _tab(names: tuple[str, ...]) -> None:
+    columns = st.columns(2, gap="medium")
+    position = 0
+    for name in names:
+        if _shown(name):  # asked one by one: a control may decide about those after it
+            with columns[position % 2]:
+                _setting(name)
+            position += 1
+
+
+def fill_in(settings: RunSettings) -> None:
+    """Put these settings into the form, also before it is drawn; for callbacks and other pages."""
     for name in FIELDS:
-        text = st.query_params.get(name)
-        if text is None or text in choices.get(name, {}).values():
-            continue
-        try:
-            value = parse_value(name, text)
-            FIELDS[name].check(name, value)
-            if name in choices and value not in choices[name]:
-                known = ", ".join(choices[name])
-                raise SettingsError(
-                    f"`{name}` must be one of those on this machine: {known}. Received: {text!r}."
-                )
-        except SettingsError as error:
-            problems.append(f"From the link: {error} The default is used.")
-            del st.query_params[name]
+        state.choose(name, getattr(settings, name))
+    for name, text in link_to(settings).items():
+        state.put_into_link(name, text)
+    state.show_settings_of(_kind(settings.dataset))
+
+
+def link_to(settings: RunSettings) -> dict[str, str]:
+    """The parameters of a link to the form with these settings: those that differ from where it begins, in its words."""
+    values = settings.to_json()
+    begins = defaults_for(settings.dataset).to_json() | {"dataset": DEFAULTS.dataset}
+    differing = [name for name in FIELDS if applies(name, values) and values[name] != begins[name]]
+    return {
+        name: _choices(name, settings.dataset).get(values[name], str(values[name]).lower())
+        for name in differing
+    }
+
+
+def reset_settings() -> None:
+    """Put every setting but the dataset back to its default; a callback."""
+    dataset = _value("dataset")
+    fill_in(defaults_for(dataset).replace(dataset=dataset))
+    state.forget_link_problems()
+
+
+def _presets() -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption("Begin with", width="content")
+        for name, settings in PRESETS.items():
+            st.button(name, key=f"_preset_{name}", on_click=fill_in, args=(settings,), type="tertiary")
+
+
+# Which dataset's settings stand in the form
+
+
+def _kind(dataset: str) -> str:
+    return "photos" if dataset in PHOTOS else "small pictures"
+
+
+def _change_dataset() -> None:
+    """A visitor chose another dataset: keep what was set, and bring back what was set for that kind before."""
+    state.first_page()
+    _follow_dataset(_value("dataset"), arrived=False)
+
+
+def _follow_dataset(dataset: str, arrived: bool) -> None:
+    """Make the form that of this dataset's kind; called before its controls are drawn.
+
+    arrived: whether the page was just opened, so that what its link says counts more than what was set before.
+    """
+    before, kind = state.settings_shown(), _kind(dataset)
+    if before == kind:
+        return
+    if before is not None:
+        names = [name for name in FIELDS if name not in _SHARED]
+        set_before = state.exchange_settings(names, before, kind)
+        for name in names:
+            linked = st.query_params.get(name) if arrived else None
+            value = set_before.get(name, getattr(defaults_for(dataset), name))
+            state.choose(name, value if linked is None else _meant(name, linked, value))
+    state.show_settings_of(kind)
+
+
+def _read_link(arrived: bool) -> None:
+    """Take the settings from the link, and say what of it cannot be used: Streamlit drops that without a word.
+
+    arrived: whether the page was just opened; later, what stands in the link was written by this page.
+    """
+    problems, choices = [], {}
+    if arrived:
+        dataset = _value("dataset")
+        choices = {name: _choices(name, dataset) for name in FIELDS}
+        problems = [problem for name in FIELDS if (problem := _problem(name, choices[name]))]
     for problem in state.add_link_problems(problems):
         st.warning(components.harmless(problem), icon=":material/link_off:")
-    state.read_plain_names(choices)
+    state.read_plain_names(
+        {name: {str(value): words for value, words in of.items()} for name, of in choices.items() if of}
+    )
+
+
+def _problem(name: str, choices: dict[object, str]) -> str | None:
+    """What is wrong with this setting in the link, which then loses it; None if nothing is."""
+    text = st.query_params.get(name)
+    if text is None or text in choices.values():
+        return None
+    try:
+        if choices and name not in _SIZED and text not in choices:
+            where = "those on this machine: " if name == "device" else ""
+            raise SettingsError(
+                f"`{name}` must be one of {where}{', '.join(choices)}. Received: {name}={text!r}."
+            )
+        FIELDS[name].check(name, parse_value(name, text))
+    except SettingsError as error:
+        del st.query_params[name]
+        return f"From the link: {error} The default is used."
+    return None
+
+
+# One setting
+
+
+def _value(name: str) -> object:
+    """What is set now; before its control is drawn, what the link or the default will make it."""
+    if name in st.session_state:
+        return st.session_state[name]
+    linked = st.query_params.get(name)
+    return _default(name) if linked is None else _meant(name, linked, _default(name))
+
+
+def _default(name: str) -> object:
+    """Where the chosen dataset's form begins; also what a setting is left at that this run has no use for."""
+    first = DEFAULTS.dataset
+    return first if name == "dataset" else getattr(defaults_for(_value("dataset")), name)
+
+
+def _meant(name: str, text: str, otherwise: object) -> object:
+    """The value that a link's text stands for: a plain name, the words of a choice, or a number."""
+    choices = _choices(name, DEFAULTS.dataset if name == "dataset" else _value("dataset"))
+    for value, words in choices.items():
+        if text in (str(value), words):
+            return value
+    try:
+        value = parse_value(name, text)
+        FIELDS[name].check(name, value)
+    except SettingsError:
+        return otherwise
+    return otherwise if choices and name not in _SIZED else value
+
+
+def _shown(name: str) -> bool:
+    if name == "framework" and len(_frameworks()) < 2:
+        return False
+    return applies(name, {key: _value(key) for key in ("dataset", "architecture", "fine_tune", "views")})
 
 
 def _setting(name: str) -> None:
     """One control, made from its field; its value is in the session state under the field's name."""
     field = FIELDS[name]
     bound = state.in_url(name)
-    default = getattr(DEFAULTS, name)
-    if field.choices is not None or name == "device":
-        choices = _choices(name)
+    default, kind = _default(name), field.kind
+    choices = _choices(name, _value("dataset"))
+    if choices:
         st.selectbox(
             field.label,
             list(choices),
@@ -93,10 +292,9 @@ def _setting(name: str) -> None:
         )
         if name == "device" and len(choices) == 1:
             st.caption("No graphics card is seen here; the start page says what one needs.")
-    elif field.kind is bool:
+    elif kind is bool:
         st.toggle(field.label, value=default, help=field.help, **bound)
     elif name in _SLIDERS:
-        kind = field.kind
         st.slider(
             field.label,
             kind(field.low),
@@ -107,8 +305,7 @@ def _setting(name: str) -> None:
             **bound,
         )
     else:
-        kind = field.kind
-        step = 0.0005 if name == "learning_rate" else kind(field.step)
+        step = _RATE_STEPS.get(name, kind(field.step))
         st.number_input(
             field.label,
             kind(field.low),
@@ -121,7 +318,8 @@ def _setting(name: str) -> None:
         )
 
 
-def _choices(name: str) -> dict[str, str]:
+def _choices(name: str, dataset: str) -> dict[object, str]:
+    """What can be chosen with this dataset on this machine, in words; empty for switches and numbers."""
     if name == "device":
         gpus = cache.devices(st.session_state.get("framework", DEFAULTS.framework)).gpus
         names = {"cpu": f"CPU: {cache.this_machine().processor}"}
@@ -130,101 +328,21 @@ def _choices(name: str) -> dict[str, str]:
         return {key: FRAMEWORKS[key] for key in _frameworks()}
     if name == "dataset":
         return {key: info.title for key, info in datasets.DATASETS.items()}
-    return FIELDS[name].choices
+    if name == "architecture":
+        names = [*BASES, *reversed(SCRATCH)] if dataset in PHOTOS else SCRATCH
+        return {key: ARCHITECTURES[key] for key in names}
+    if name in _SIZED:
+        return _sizes(name) if dataset in PHOTOS else {}
+    return FIELDS[name].choices or {}
+
+
+def _sizes(name: str) -> dict[int, str]:
+    chosen = st.session_state.get(name, st.query_params.get(name, ""))
+    own = {int(chosen)} if str(chosen).isdecimal() and len(str(chosen)) < 4 else set()
+    sizes = sorted({*_SIZES, *(size for size in own if MIN_IMAGE_SIZE <= size <= FIELDS[name].high)})
+    as_in_training = {0: "as in training"} if name == "predict_size" else {}
+    return as_in_training | {size: f"{size}" for size in sizes}
 
 
 def _frameworks() -> list[str]:
     return [name for name in FRAMEWORKS if name in machine.installed_frameworks()]
-
-
-def reset_settings() -> None:
-    """Put every setting back to its default; a callback."""
-    for name in FIELDS:
-        state.choose(name, getattr(DEFAULTS, name))
-    state.forget_link_problems()
-
-
-def outlook(settings: RunSettings) -> None:
-    """What is known before Start: size, time and its basis, waiting runs."""
-    num_parameters, num_multiply_adds = architectures.cost_of(settings)
-    guess = estimate.estimate(settings, estimate.measured_here())
-    with st.container(horizontal=True, gap="medium"):
-        st.metric(
-            "Expected time",
-            estimate.in_words(guess.seconds),
-            help=f"Between {estimate.in_words(guess.low)} and {estimate.in_words(guess.high)}, from {guess.basis}. "
-            "It includes start-up and the final test.",
-            width="content",
-        )
-        st.metric(
-            "Parameters",
-            f"{num_parameters:,}",
-            help="The numbers that the network adjusts while it learns.",
-            width="content",
-        )
-        st.metric(
-            "Multiply-adds",
-            f"{num_multiply_adds / 1e6:,.2f} M",
-            help="Multiplications, each with an addition, to judge one picture. Training costs about three times "
-            "as much.",
-            width="content",
-        )
-    st.caption(f"{estimate.in_words(guess.low)} to {estimate.in_words(guess.high)}: {guess.basis}.")
-    before = len(jobs.active_runs())
-    if before:
-        st.caption(f":material/hourglass_top: {before} unfinished run(s) on this machine go first.")
-
-
-def previews(settings: RunSettings) -> None:
-    """The layer table, and the learning rate over the run as it is planned."""
-    shown = st.segmented_control(
-        "Look before you start",
-        ["Layers", "Planned learning rate"],
-        default="Layers",
-        key="_preview",
-        label_visibility="collapsed",
-    )
-    if shown == "Layers":
-        rows = architectures.table(architectures.layers_of(settings), (28, 28, 1))
-        table = pd.DataFrame(
-            {
-                "Layer": [row.name for row in rows],
-                "Output": [" x ".join(map(str, row.output_shape)) for row in rows],
-                "Parameters": [row.num_parameters for row in rows],
-                "Multiply-adds": [row.num_multiply_adds for row in rows],
-            }
-        )
-        st.dataframe(table, hide_index=True, alt="The layers of the network, first to last")
-    elif shown == "Planned learning rate":
-        charts.place(
-            _schedule_chart(settings),
-            alt_text=f"The planned learning rate over {settings.epochs} epochs: {settings.schedule}.",
-            table=_schedule_table(settings),
-            name="learning-rate",
-        )
-
-
-def _schedule_table(settings: RunSettings) -> pd.DataFrame:
-    points = 200
-    return pd.DataFrame(
-        {
-            "epoch": [settings.epochs * point / points for point in range(points + 1)],
-            "learning rate": [learning_rate_at(settings, point, points) for point in range(points + 1)],
-        }
-    )
-
-
-def _schedule_chart(settings: RunSettings) -> alt.Chart:
-    return (
-        alt.Chart(_schedule_table(settings))
-        .mark_line(interpolate="step-after" if settings.schedule == "step" else "linear")
-        .encode(
-            x=alt.X("epoch:Q", title="epoch"),
-            y=alt.Y("learning rate:Q", title="learning rate", axis=alt.Axis(format="~g")),
-            tooltip=[
-                alt.Tooltip("epoch:Q", format=".2f"),
-                alt.Tooltip("learning rate:Q", format=".3~g"),
-            ],
-        )
-        .properties(height=220)
-    )

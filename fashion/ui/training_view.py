@@ -7,17 +7,23 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from fashion import datasets, estimate, evaluation, jobs, runs, summary
+from fashion import datasets, estimate, evaluation, feature_store, jobs, runs, summary
 from fashion.errors import FashionError
-from fashion.settings import RunSettings
-from fashion.ui import cache, charts, components, state
+from fashion.settings import PHOTO_DEFAULTS, PHOTOS, RunSettings
+from fashion.ui import cache, charts, components, outlook_view, settings_view, state
 
 
 def start_button(settings: RunSettings) -> None:
-    """Start a run with these settings and watch it; where the dataset is missing, a way to get it instead."""
+    """Start a run with these settings and watch it; where something is in its way, what, and a way round."""
+    obstacle = outlook_view.obstacle(settings)
     status = datasets.status(settings.dataset)
-    if not status.present:
+    if obstacle and not status.present:
         components.missing_dataset(status)
+        _offer_vectors(settings)
+    elif obstacle:
+        st.error(components.harmless(obstacle), icon=":material/block:")
+        if feature_store.obstacle(settings):
+            _offer_vectors(settings)
     elif st.button("Start", type="primary", icon=":material/play_arrow:"):
         try:
             run = cache.queue().submit(settings, state.visitor())
@@ -25,6 +31,18 @@ def start_button(settings: RunSettings) -> None:
             st.error(str(error), icon=":material/block:")
         else:
             watch(run.id)
+
+
+def _offer_vectors(settings: RunSettings) -> None:
+    """Where something is missing for photos, what can be done without: a head on the vectors that come with the app."""
+    if settings.dataset in PHOTOS and outlook_view.obstacle(PHOTO_DEFAULTS) is None:
+        st.button(
+            "Train a head on stored vectors",
+            icon=":material/bolt:",
+            on_click=settings_view.fill_in,
+            args=(PHOTO_DEFAULTS,),
+            help="The vectors that a pretrained network made of these photos are here. They are all that a new head needs.",
+        )
 
 
 def watch(name: str | None) -> None:
@@ -79,27 +97,45 @@ def _live(run: runs.Run, was_active: bool) -> None:
     log, steps = run.log(), run.steps()
     if steps.empty and log.empty:
         if status.active:
-            st.caption("The first curve appears a few seconds after the start.")
+            st.caption(
+                "The first curve appears when all photos have become vectors. They are kept: the next run on them starts at "
+                "once."
+                if status.phase == "features"
+                else "The first curve appears a few seconds after the start."
+            )
         return
     _numbers(run, status, log)
     left, right = st.columns(2, gap="medium")
+    head_epochs = summary.head_epochs(run)
+    num_epochs = _epochs_shown(run, head_epochs)
     for column, measure in ((left, "loss"), (right, "accuracy")):
         with column:
             charts.place(
-                curve(steps, log, measure, run.settings.epochs),
+                curve(steps, log, measure, num_epochs, head_epochs),
                 alt_text=f"{measure.capitalize()} of training and validation over the epochs so far.",
                 table=log[["epoch", measure, f"val_{measure}"]],
                 name=f"{run.id}-{measure}",
             )
     _probes(run)
     with left:
-        _small_curve(run, steps, "learning_rate", "learning rate", "~g")
+        _small_curve(run, steps, "learning_rate", "learning rate", "~g", num_epochs)
     with right:
-        _small_curve(run, steps, "images_per_second", "images per second", ",.0f")
+        _small_curve(run, steps, "images_per_second", "images per second", ",.0f", num_epochs)
+
+
+def _epochs_shown(run: runs.Run, head_epochs: int | None) -> int:
+    """How far the axis goes: early stopping may have ended the head before its last epoch."""
+    settings = run.settings
+    if head_epochs is not None:
+        return head_epochs + settings.fine_tune_epochs
+    # While the head is trained, its fast epochs have the whole width.
+    return settings.epochs
 
 
 _PHASE_WORDS = {
+    "waiting": "Waiting for the runs of its experiment that come before it …",
     "starting": "Starting the worker and loading the framework …",
+    "features": "Loading the pretrained network …",
     "training": "Training",
     "testing": "Testing the best epoch …",
     "exporting": "Exporting the model for prediction …",
@@ -112,16 +148,8 @@ def _progress(run: runs.Run, status: runs.Status) -> None:
         before = jobs.queue_position(run) or 0
         st.progress(0.0, f"Waiting: {before} run(s) before this one." if before else "Next in line.")
     elif status.state == "running":
-        parts = [_PHASE_WORDS.get(status.phase, "Running")]
-        if status.phase == "training":
-            parts = [f"Epoch {min(status.epoch + 1, status.num_epochs)} of {status.num_epochs}"]
-            if status.images_per_second:
-                parts.append(f"{status.images_per_second:,.0f} images/s")
-            if status.seconds_left is not None:
-                parts.append(f"{estimate.in_words(status.seconds_left)} left")
-            if runs.stop_request(run):
-                parts = ["Stopping …"]
-        st.progress(status.fraction, " · ".join(parts))
+        fraction, words = _phase(run, status)
+        st.progress(fraction, words)
     elif status.state == "failed":
         st.error(components.harmless(status.reason), icon=":material/error:")
     elif status.state in ("stopped", "interrupted"):
@@ -130,6 +158,42 @@ def _progress(run: runs.Run, status: runs.Status) -> None:
             icon=":material/pause_circle:",
         )
     _actions(run, status)
+
+
+def _phase(run: runs.Run, status: runs.Status) -> tuple[float, str]:
+    """How much of what a running worker does now is done, 0 to 1, and that in words."""
+    left = [f"{estimate.in_words(status.seconds_left)} left"] if status.seconds_left is not None else []
+    speed = [f"{status.images_per_second:,.0f} images/s"] if status.images_per_second else []
+    fraction, parts = status.fraction, [_PHASE_WORDS.get(status.phase, "Running")]
+    if status.phase == "features" and status.num_steps:
+        parts = [f"Turning photos into vectors, {status.step:,} of {status.num_steps:,}", *left]
+    elif status.phase == "training":
+        parts = [f"Epoch {min(status.epoch + 1, status.num_epochs)} of {status.num_epochs}", *speed, *left]
+        if _has_parts(run.settings):
+            fraction, parts = _part(run, status, speed, left)
+    if runs.stop_request(run) and status.phase in ("features", "training"):
+        parts = ["Stopping …"]
+    return fraction, " · ".join(parts)
+
+
+def _has_parts(settings: RunSettings) -> bool:
+    """Whether a head is trained first and fine-tuning follows, with epochs a hundred times as long."""
+    return settings.num_epochs > settings.epochs
+
+
+def _part(run: runs.Run, status: runs.Status, speed: list[str], left: list[str]) -> tuple[float, list[str]]:
+    """How much of the head, or of fine-tuning, is done, and that in words."""
+    settings, head_epochs = run.settings, summary.head_epochs(run)
+    within = status.step / status.num_steps if status.num_steps else 0.0
+    if head_epochs is None or status.epoch < head_epochs:
+        fraction, number = (status.epoch + within) / settings.epochs, status.epoch + 1
+        words = f"The new head: epoch {min(number, settings.epochs)} of {settings.epochs}"
+        return min(fraction, 1.0), [words, *speed, "then fine-tuning"]
+    done, count = status.epoch - head_epochs, settings.fine_tune_epochs
+    if not done and not status.step:
+        return 0.0, ["Fine-tuning: the first step, which builds the network's program …"]
+    words = f"Fine-tuning: epoch {min(done + 1, count)} of {count}"
+    return min((done + within) / count, 1.0), [words, *speed, *left]
 
 
 def _actions(run: runs.Run, status: runs.Status) -> None:
@@ -146,11 +210,14 @@ def _actions(run: runs.Run, status: runs.Status) -> None:
                 key="_stop",
             )
             return
-        if run.can_predict:
-            if st.button("Try it on a photo", icon=":material/photo_camera:", type="primary", key="_try"):
-                st.switch_page("pages/predict.py", query_params={"model": run.id})
-            if st.button("Look at its mistakes", icon=":material/search:", key="_open"):
-                st.switch_page("pages/runs.py", query_params={"open": run.id})
+        if run.can_predict and st.button(
+            "Try it on a photo", icon=":material/photo_camera:", type="primary", key="_try"
+        ):
+            st.switch_page("pages/predict.py", query_params={"model": run.id})
+        # Also of a head on stored vectors, which cannot predict.
+        tested = (run.folder / "card.json").exists()
+        if tested and st.button("Look at its mistakes", icon=":material/search:", key="_open"):
+            st.switch_page("pages/runs.py", query_params={"open": run.id})
         if status.state in ("stopped", "interrupted", "failed") and (run.can_resume or not run.has_model):
             label = "Resume" if run.can_resume else "Start again"
             st.button(
@@ -161,14 +228,20 @@ def _actions(run: runs.Run, status: runs.Status) -> None:
                 key="_resume",
                 help="Goes on after the last finished epoch." if run.can_resume else None,
             )
-        if status.state in ("interrupted", "failed") and run.has_model and not run.can_predict:
+        if (
+            status.state in ("interrupted", "failed", "finished")
+            and run.has_model
+            and not (run.shipped or run.can_predict)
+        ):
             st.button(
-                "Keep the best epoch",
+                "Export it" if status.state == "finished" else "Keep the best epoch",
                 icon=":material/save:",
                 on_click=_queue_again,
                 args=(queue.finish, run),
                 key="_finish",
-                help="Tests and exports it without training on.",
+                help="Makes the file that predicts."
+                if status.state == "finished"
+                else "Tests and exports it without training on.",
             )
 
 
@@ -204,6 +277,11 @@ def _numbers(run: runs.Run, status: runs.Status, log: pd.DataFrame) -> None:
             f"{_in_words('Test', card['metrics']['test'])} {_in_words('Validation', card['metrics']['validation'])} "
             "The test pictures were used once, for the best epoch."
         )
+        if card.get("no_export"):
+            st.info(
+                f"It cannot be tried on photos yet. {components.harmless(str(card['no_export']))}",
+                icon=":material/info:",
+            )
     elif len(log):
         n = datasets.DATASETS[run.settings.dataset].split_sizes["validation"]
         correct = round(log.val_accuracy.max() * n)
@@ -226,8 +304,13 @@ def _accuracy_metric(label: str, metric: dict) -> None:
     )
 
 
-def curve(steps: pd.DataFrame, log: pd.DataFrame, measure: str, num_epochs: int) -> alt.LayerChart:
-    """Training per few steps (thin) and per epoch, validation per epoch, with exact values on hover."""
+def curve(
+    steps: pd.DataFrame, log: pd.DataFrame, measure: str, num_epochs: int, head_epochs: int | None = None
+) -> alt.LayerChart:
+    """Training per few steps (thin) and per epoch, validation per epoch, with exact values on hover.
+
+    head_epochs: after how many epochs fine-tuning began, which is marked; None where there is none.
+    """
     epochs = pd.concat(
         [
             pd.DataFrame({"epoch": log.epoch, "value": log[measure], "curve": "training"}),
@@ -270,16 +353,24 @@ def curve(steps: pd.DataFrame, log: pd.DataFrame, measure: str, num_epochs: int)
     points = (
         alt.Chart(epochs).mark_point(filled=True, size=60).encode(x=x, y=y, color=colour, tooltip=tooltip)
     )
-    return (thin + lines + points).properties(height=280)
+    marks = charts.beginning(head_epochs, "fine-tuning") if head_epochs is not None else ()
+    return alt.layer(thin, lines, points, *marks).properties(height=280)
 
 
-def _small_curve(run: runs.Run, steps: pd.DataFrame, field: str, title: str, number_format: str) -> None:
+def _small_curve(
+    run: runs.Run, steps: pd.DataFrame, field: str, title: str, number_format: str, num_epochs: int
+) -> None:
     chart = (
         alt.Chart(steps[["epoch", field]])
         .mark_line(strokeWidth=1.5, color=charts.MIDDLE_GREY)
         .encode(
-            x=alt.X("epoch:Q", title="epoch", scale=alt.Scale(domain=[0, run.settings.epochs])),
-            y=alt.Y(f"{field}:Q", title=None, axis=alt.Axis(format=number_format, tickCount=4)),
+            x=alt.X("epoch:Q", title="epoch", scale=alt.Scale(domain=[0, num_epochs])),
+            y=alt.Y(
+                f"{field}:Q",
+                title=None,
+                axis=alt.Axis(format=number_format, tickCount=4),
+                scale=alt.Scale(type="log") if _has_parts(run.settings) else alt.Undefined,
+            ),
             tooltip=[
                 alt.Tooltip("epoch:Q", format=".2f"),
                 alt.Tooltip(f"{field}:Q", title=title, format=number_format),
@@ -305,7 +396,9 @@ def _probes(run: runs.Run) -> None:
         return
     dataset = cache.dataset(settings.dataset)
     classes = dataset.info.classes
-    images = dataset.validation.images[probes["indices"]]
+    if probes["indices"].max() >= len(dataset.validation):
+        return  # other photos than those that the run was watched on
+    images = components.to_look_at(dataset.validation, probes["indices"])
     labels = dataset.validation.labels[probes["indices"]]
     latest = probes["probabilities"][-1].astype(float)
     captions = []
@@ -318,4 +411,5 @@ def _probes(run: runs.Run) -> None:
         f"Validation pictures, which the network does not learn from; answers after epoch {len(probes['probabilities'])}. "
         " The percentage is what the network claims, not how often it is right."
     )
-    components.picture_grid(images, captions, key=f"_probes_{run.id}", size=88)
+    size = 104 if settings.dataset in PHOTOS else 88
+    components.picture_grid(images, captions, key=f"_probes_{run.id}", size=size)

@@ -1,0 +1,138 @@
+"""Several runs side by side on the Runs page: which is better, in which settings they differ, and their curves.
+
+What runs came to is put together in `fashion.summary`; the list of runs and one run alone are in `run_view.py`.
+"""
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+
+from fashion import summary
+from fashion.errors import FashionError
+from fashion.summary import RunSummary
+from fashion.ui import charts, components, state
+
+# More lines than this cannot be told apart, however coloured.
+MAX_COMPARED = 8
+
+
+def comparison(ticked: list[RunSummary]) -> None:
+    """Two or more runs: which is better, in which settings they differ, and their curves over each other."""
+    st.subheader(f"{len(ticked)} runs compared", anchor=False)
+    if len(ticked) > MAX_COMPARED:
+        st.caption(f"The first {MAX_COMPARED} that were ticked are drawn.")
+        ticked = ticked[:MAX_COMPARED]
+    if len(ticked) == 2:
+        _verdict(*ticked)
+    different = summary.settings_side_by_side(ticked)
+    if len(different):
+        st.table(different, hide_index=True, border="horizontal")
+    else:
+        st.caption("All settings are the same.")
+    curves(ticked, axis_key=state.AXIS_COMPARED)
+
+
+def _verdict(a: RunSummary, b: RunSummary) -> None:
+    try:
+        sentence = summary.is_better(a, b)
+    except FashionError as error:
+        st.caption(components.plain(str(error)))
+        return
+    st.markdown(
+        f"**{sentence}**",
+        help="Compared picture by picture. The interval covers the chance of these test pictures, not the luck of one "
+        "training: the same settings with another seed can differ by about as much. Train both again with other seeds "
+        "to be sure.",
+    )
+
+
+def curves(shown: list[RunSummary], axis_key: str = state.AXIS) -> None:
+    """Loss and accuracy of training and validation, of one run or several, over epochs or seconds."""
+    values = summary.curves(shown)
+    if values.empty:
+        st.info("No epoch is finished yet, so there is no curve.", icon=":material/info:")
+        return
+    axis = st.segmented_control(
+        "Drawn over",
+        ["epochs", "training seconds"],
+        default="epochs",
+        required=True,
+        help="Over seconds, a run that learns more per epoch but needs longer for it loses its advantage. Compare "
+        "seconds only of runs on the same machine.",
+        **state.in_url(axis_key),
+    )
+    sizes = {one.validation.n for one in shown if one.validation}
+    st.caption(
+        f"Solid: training pictures. Dashed: {' or '.join(f'{size:,}' for size in sorted(sizes))} validation pictures. The "
+        "ring marks the best epoch, which was kept."
+    )
+    names = "-".join(summary.unique_names(shown))
+    head_epochs = summary.head_epochs(shown[0].run) if len(shown) == 1 else None
+    for column, measure in zip(st.columns(2, gap="medium"), ("accuracy", "loss"), strict=True):
+        with column:
+            charts.place(
+                curve_chart(
+                    values, measure, "seconds" if axis == "training seconds" else "epoch", head_epochs
+                ),
+                alt_text=f"{measure.capitalize()} of training and validation over {axis} for {names}.",
+                table=values[["run", "curve", "epoch", "seconds", measure]],
+                name=f"{names}-{measure}",
+            )
+
+
+def curve_chart(values: pd.DataFrame, measure: str, x: str, head_epochs: int | None = None) -> alt.LayerChart:
+    """One measure over epochs or seconds: a colour per run (or per curve, for one run), dashes for validation.
+
+    `values`: as from `summary.curves`. `measure`: "accuracy" or "loss". `x`: "epoch" or "seconds". `head_epochs`: after
+    how many epochs fine-tuning began, which is marked.
+    """
+    names = list(dict.fromkeys(values.run))
+    if len(names) == 1:
+        colour = alt.Color("curve:N", scale=charts.curve_scale(), legend=_legend())
+    else:
+        scale = alt.Scale(domain=names, range=list(charts.CLASS_COLOURS[: len(names)]))
+        colour = alt.Color("run:N", scale=scale, legend=_legend())
+    base = alt.Chart(values).encode(
+        x=alt.X(
+            f"{x}:Q",
+            title="epoch" if x == "epoch" else "training time in seconds",
+            scale=alt.Scale(zero=x == "seconds", nice=False, padding=14),  # room for the ring's label
+            axis=alt.Axis(tickMinStep=1, format="d" if x == "epoch" else ",~f", tickCount=6),
+        ),
+        y=alt.Y(
+            f"{measure}:Q",
+            title=measure,
+            scale=alt.Scale(zero=False),
+            axis=alt.Axis(format="~%" if measure == "accuracy" else "~f"),
+        ),
+        color=colour,
+        tooltip=[
+            "run:N",
+            "curve:N",
+            "epoch:Q",
+            alt.Tooltip("seconds:Q", title="seconds of training", format=",.1f"),
+            alt.Tooltip("accuracy:Q", format=".2%"),
+            alt.Tooltip("loss:Q", format=".4f"),
+        ],
+    )
+    lines = base.mark_line(strokeWidth=2).encode(
+        strokeDash=alt.StrokeDash("curve:N", scale=charts.curve_dash(), legend=None),
+        detail=["run:N", "curve:N"],
+    )
+    points = base.mark_point(filled=True, size=30, opacity=1)
+    best = base.transform_filter("datum.best").mark_point(size=160, strokeWidth=2, filled=False, opacity=1)
+    layers = [lines, points, best]
+    if measure == "accuracy" and len(names) <= 3:  # more labels would cover each other
+        layers.append(
+            base.transform_filter("datum.best")
+            .mark_text(dy=-14, color=charts.MIDDLE_GREY)
+            .encode(text=alt.Text("accuracy:Q", format=".1%"), color=alt.value(charts.MIDDLE_GREY))
+        )
+    ends_of_head = values[x][values.epoch == head_epochs]
+    if len(ends_of_head):
+        layers += charts.beginning(float(ends_of_head.iloc[0]), "fine-tuning", x)
+    return alt.layer(*layers).properties(height=300)
+
+
+def _legend() -> alt.Legend:
+    return alt.Legend(title=None, orient="top", symbolType="stroke", columns=2, labelLimit=160)

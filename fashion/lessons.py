@@ -1,0 +1,70 @@
+"""The course's fifteen steps as lessons, what their experiments are on this machine, and links to the same settings.
+
+The words are in `lessons_first.py` and `lessons_second.py`, their form in `lessons_form.py`, what came out of a
+student's runs in `lessons_results.py`, drawings in `lessons_diagrams.py`. Nothing is started here.
+"""
+
+from collections.abc import Sequence
+
+from fashion import feature_store, memory_need
+from fashion.lessons_first import FIRST
+from fashion.lessons_form import Experiment, Lesson
+from fashion.lessons_second import SECOND
+from fashion.settings import FIELDS, FRAMEWORKS, RunSettings, defaults_for
+
+LESSONS: tuple[Lesson, ...] = FIRST + SECOND
+"""In the order of the course."""
+
+
+def find(slug: str) -> Lesson | None:
+    """The lesson with this name in a link, or None."""
+    return next((lesson for lesson in LESSONS if lesson.slug == slug), None)
+
+
+def runs_of(
+    experiment: Experiment, frameworks: Sequence[str] = ("tensorflow",), gpus: Sequence[str] = ()
+) -> dict[str, RunSettings]:
+    """The runs of an experiment that this machine can make, by label.
+
+    frameworks: those installed; runs in others are left out. gpus: names of the graphics cards seen, on each of which
+    an experiment about speed is repeated.
+    """
+    found = {label: settings for label, settings in experiment.runs if settings.framework in frameworks}
+    if experiment.measure == "speed":
+        for number, name in enumerate(gpus):
+            for settings in [settings for _, settings in experiment.runs]:
+                found[f"GPU {number}: {name}"] = settings.replace(device=f"gpu:{number}")
+    return found
+
+
+def left_out(experiment: Experiment, frameworks: Sequence[str]) -> str:
+    """Why some runs of the experiment are not made here, in words; empty if all are."""
+    missing = {settings.framework for _, settings in experiment.runs} - set(frameworks)
+    if not missing:
+        return ""
+    names = " and ".join(FRAMEWORKS[name] for name in FRAMEWORKS if name in missing)
+    packages = " ".join(name for name in FRAMEWORKS if name in missing)
+    return (
+        f"Not installed here: {names}. To compare them, stop the app, run `pip install {packages}`, and start it again; "
+        "until then the others are run."
+    )
+
+
+def obstacle(several: Sequence[RunSettings], limit_bytes: float) -> str | None:
+    """Why these runs cannot be made here, in words; None if they can. limit_bytes: of memory for app and worker."""
+    for settings in several:
+        words = memory_need.refusal(settings, limit_bytes) or feature_store.obstacle(settings)
+        if words:
+            return words
+    return None
+
+
+def link_values(settings: RunSettings) -> dict[str, str]:
+    """The parameters of a link to the Train page that fills in these settings: what differs from its defaults."""
+    usual = defaults_for(settings.dataset)
+    values = {"dataset": settings.dataset}
+    for name in FIELDS:
+        value = getattr(settings, name)
+        if name != "dataset" and value != getattr(usual, name):
+            values[name] = str(value).lower() if isinstance(value, bool) else f"{value}"
+    return values

@@ -1,0 +1,246 @@
+"""What came out of the runs of a lesson: tables for charts, a sentence that says how sure it is, answers to the questions.
+
+Pure: it reads run folders through `summary.py` and draws nothing.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from fashion import evaluation, runs, summary
+from fashion.errors import FashionError
+from fashion.lessons_form import Experiment, Lesson, Published
+from fashion.runs import Run
+from fashion.settings import RunSettings
+from fashion.summary import RunSummary
+
+YOURS, COURSE, RECORDED = "your run", "the course", "recorded with this app"
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """A run of an experiment that has at least one epoch: its label there, and what is known of it."""
+
+    label: str
+    one: RunSummary
+    log: pd.DataFrame
+
+    @property
+    def gap(self) -> float:
+        """Training minus validation accuracy in the last epoch."""
+        return float(self.log.accuracy.iloc[-1] - self.log.val_accuracy.iloc[-1])
+
+
+def label_of(experiment: Experiment, settings: RunSettings) -> str | None:
+    """The label of the experiment's run with these settings; a device that the experiment does not name is its own."""
+    for label, known in experiment.runs:
+        if known == settings:
+            return label
+    for _, known in experiment.runs:
+        if known.replace(device=settings.device) == settings:
+            return settings.device.upper().replace(":", " ")
+    return None
+
+
+def in_order(experiment: Experiment, found: Sequence[Run]) -> list[Run]:
+    """The runs in the order of the experiment; those that do not belong to it, or are damaged, come last."""
+    order = [label for label, _ in experiment.runs]
+
+    def place(run: Run) -> int:
+        try:
+            label = label_of(experiment, run.settings)
+        except FashionError:
+            label = None
+        return order.index(label) if label in order else len(order)
+
+    return sorted(found, key=place)
+
+
+def outcomes(experiment: Experiment, found: Sequence[Run]) -> list[Outcome]:
+    """Those of the runs that belong to the experiment and have an epoch, in its order; damaged ones are left out."""
+    by_label = {}
+    for run in found:
+        try:
+            label = label_of(experiment, run.settings)
+            log = run.log()
+            if label is not None and len(log):
+                by_label[label] = Outcome(label, summary.summarise(run), log)
+        except FashionError:
+            continue
+    order = [label for label, _ in experiment.runs]
+    return sorted(
+        by_label.values(), key=lambda one: order.index(one.label) if one.label in order else len(order)
+    )
+
+
+def accuracies(
+    own: Sequence[Outcome], recorded: Sequence[Outcome], published: Sequence[Published]
+) -> pd.DataFrame:
+    """Best validation accuracies side by side: columns label, source, accuracy, low, high, correct, n, note."""
+    rows = []
+    for source, several in ((YOURS, own), (RECORDED, recorded)):
+        for outcome in several:
+            if outcome.one.validation is None:
+                continue
+            accuracy = outcome.one.validation
+            note = f"epoch {outcome.one.best_epoch}; training {outcome.log.accuracy.iloc[-1]:.4f} in the last"
+            rows.append(
+                (
+                    outcome.label, source, accuracy.value, accuracy.low, accuracy.high, accuracy.correct,
+                    accuracy.n, note,
+                )
+            )  # fmt: skip
+    for one in published:
+        interval = evaluation.wilson_interval(one.correct, one.n)
+        rows.append((one.label, COURSE, one.accuracy, *interval, one.correct, one.n, one.note))
+    columns = ["label", "source", "accuracy", "low", "high", "correct", "n", "note"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def curves(own: Sequence[Outcome]) -> pd.DataFrame:
+    """The curves of the runs as `summary.curves` has them, named by their labels."""
+    parts = [summary.curves([outcome.one]).assign(run=outcome.label) for outcome in own]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+@dataclass(frozen=True)
+class Lead:
+    """How far the best run is ahead of the next: in accuracy (0 to 1), with its 95 % interval."""
+
+    best: str
+    next: str
+    difference: float
+    low: float
+    high: float
+    paired: bool
+
+    @property
+    def sure(self) -> bool:
+        """Whether the lead is larger than chance."""
+        return self.low > 0
+
+
+def lead(own: Sequence[Outcome]) -> Lead | None:
+    """The best run against the next, by validation; picture by picture where both have been tested. None with one run."""
+    judged = [outcome for outcome in own if outcome.one.validation]
+    if len(judged) < 2:
+        return None
+    best, second = sorted(judged, key=lambda outcome: -outcome.one.validation.value)[:2]
+    try:
+        said = [summary.predictions(outcome.one, "validation") for outcome in (second, best)]
+        values = evaluation.paired_difference(said[0].correct, said[1].correct)
+        return Lead(best.label, second.label, *values, paired=True)
+    except (FashionError, ValueError):  # one is not tested yet, or the pictures were others
+        values = evaluation.independent_difference(second.one.validation, best.one.validation)
+        return Lead(best.label, second.label, *values, paired=False)
+
+
+def verdict(experiment: Experiment, own: Sequence[Outcome]) -> str:
+    """What the student's runs say, with the interval, in one or two sentences; empty without a run."""
+    if not own:
+        return ""
+    if experiment.measure == "speed":
+        speeds = [f"{one.label} {_speed(one):,.0f} pictures a second" for one in own]
+        return f"Your machine: {'; '.join(speeds)}. The median of {len(own[0].log)} epochs, small CNN, 28x28 pixels."
+    ahead = lead(own)
+    if ahead is None:
+        one = own[0]
+        accuracy = one.one.validation
+        last = one.log.val_accuracy.iloc[-1]
+        return (
+            f"Your run: best in epoch {one.one.best_epoch} of {len(one.log)} with {accuracy.value:.1%} "
+            f"({accuracy.correct} of {summary.basis_in_words(accuracy)}); the last epoch had {last:.1%}, training "
+            f"{one.log.accuracy.iloc[-1]:.1%}."
+        )
+    how = "on the same photos, picture by picture" if ahead.paired else "as if measured on different photos"
+    points = (
+        f"{100 * ahead.difference:.1f} points, 95 % interval {100 * ahead.low:.1f} to {100 * ahead.high:.1f}"
+    )
+    start = f"Your runs: {experiment.varies} **{ahead.best}** was best, ahead of **{ahead.next}** by {points} ({how})."
+    if ahead.sure:
+        return f"{start} That is more than chance."
+    return f"{start} The interval holds zero, so these photos do not tell which of the two is better."
+
+
+# The questions
+
+
+def _speed(outcome: Outcome) -> float:
+    return float(outcome.log.images_per_second.median())
+
+
+def _ends(own: Sequence[Outcome], value, largest: bool) -> set[str]:
+    """The labels at which a value is largest or smallest; several where they tie."""
+    values = {one.label: value(one) for one in own}
+    end = (max if largest else min)(values.values())
+    return {label for label, number in values.items() if number == end}
+
+
+JUDGES = {
+    "best": lambda own: _ends(own, lambda one: one.log.val_accuracy.max(), largest=True),
+    "most training": lambda own: _ends(own, lambda one: one.log.accuracy.iloc[-1], largest=True),
+    "smallest gap": lambda own: _ends(own, lambda one: abs(one.gap), largest=False),
+    "best epoch": lambda own: {
+        int(epoch) for epoch in own[0].log.epoch[own[0].log.val_accuracy == own[0].log.val_accuracy.max()]
+    },
+    "speed": lambda own: {_speed(own[0])},
+}
+"""From a student's runs to the right answers: labels, or numbers for "best epoch" and "speed"."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Whether an answer was right, and why, in words."""
+
+    right: bool
+    words: str
+
+
+def judge(lesson: Lesson, own: Sequence[Outcome], answer: object) -> Judged:
+    """Check an answer against the student's own runs. ValueError where there is none."""
+    if not own:
+        raise ValueError(f"An answer to {lesson.slug} needs a run. Received none. Run the experiment first.")
+    right = JUDGES[lesson.judge](own)
+    if lesson.judge == "speed":
+        (speed,) = right
+        return Judged(
+            abs(float(answer) - speed) <= 0.15 * speed,
+            f"Your log says {speed:,.0f} pictures a second (within 15 % counts as right).",
+        )
+    values = {
+        "best": lambda one: f"{one.label}: {one.log.val_accuracy.max():.2%}",
+        "most training": lambda one: f"{one.label}: {one.log.accuracy.iloc[-1]:.2%}",
+        "smallest gap": lambda one: f"{one.label}: {100 * one.gap:+.1f} points",
+        "best epoch": lambda one: (
+            f"{one.log.val_accuracy.max():.2%} in epoch {' and '.join(map(str, sorted(right)))}"
+        ),
+    }[lesson.judge]
+    return Judged(answer in right, f"Your log says {'; '.join(values(one) for one in own)}.")
+
+
+# Progress
+
+
+def progress_json(lessons: Sequence[Lesson], progress: Mapping[str, Mapping[str, object]]) -> str:
+    """What a student did, to be kept: for each lesson the expectation, the answer, whether it was right, the runs."""
+    rows = [
+        {
+            "lesson": lesson.number,
+            "title": lesson.title,
+            "expected": progress.get(lesson.slug, {}).get("expected"),
+            "answer": progress.get(lesson.slug, {}).get("answer"),
+            "right": progress.get(lesson.slug, {}).get("right"),
+            "runs": [
+                run.id
+                for group in progress.get(lesson.slug, {}).get("groups", {}).values()
+                for run in runs.of_group(group)
+            ],
+        }
+        for lesson in lessons
+    ]
+    done = sum(bool(row["right"]) for row in rows)
+    return json.dumps(
+        {"course": "Fashion Lab", "lessons_done": done, "of": len(rows), "lessons": rows}, indent=2
+    )

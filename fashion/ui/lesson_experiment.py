@@ -1,0 +1,309 @@
+"""The experiment of a lesson on the page: starting its runs, watching them, and what came out beside the course's results.
+
+The runs are ordinary run folders that share a group: one worker makes them one after another. What they mean is put into
+words by `fashion.lessons_results`.
+"""
+
+import secrets
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+
+from fashion import estimate, lessons, lessons_results, machine, runs, summary
+from fashion.errors import FashionError
+from fashion.lessons_form import COURSE as COURSE_NAME
+from fashion.lessons_form import Experiment, Lesson
+from fashion.lessons_results import COURSE, RECORDED, YOURS, Outcome
+from fashion.settings import FIELDS, RunSettings, differing
+from fashion.ui import cache, charts, comparison_view, components, frame, state
+
+_SOURCES = (YOURS, COURSE, RECORDED)
+_SOURCE_COLOURS = (charts.SPLIT_COLOURS["training"], charts.SPLIT_COLOURS["validation"], "#058468")
+
+
+def experiment(lesson: Lesson, one: Experiment) -> list[Outcome]:
+    """The experiment as it stands: to be started, under way, or done; returns its outcomes once all runs have ended."""
+    with st.container(border=True):
+        st.markdown(f"**{one.title}**")
+        group = state.experiment_group(lesson.slug, one.key)
+        found = lessons_results.in_order(one, runs.of_group(group))
+        if not found:
+            _before(lesson, one, group)
+            return []
+        active = any(run.status().active for run in found)
+        cache.queue()  # a server that was restarted goes on serving its queue as soon as anyone looks
+        st.fragment(_live, run_every=1.0 if active else None, key=f"lesson-{group}-{active}")(
+            lesson, one, [run.id for run in found], active
+        )
+        if not active:
+            st.button(
+                "Run it again",
+                icon=":material/replay:",
+                key=f"_again_{one.key}",
+                on_click=state.show_group,
+                args=(lesson.slug, one.key, ""),
+            )
+        return [] if active else lessons_results.outcomes(one, found)
+
+
+def _before(lesson: Lesson, one: Experiment, group: str) -> None:
+    if group:
+        st.warning(
+            "The runs of this experiment are no longer here. Run it again.", icon=":material/link_off:"
+        )
+    frameworks = machine.installed_frameworks()
+    planned = lessons.runs_of(one, frameworks)
+    missing = lessons.left_out(one, frameworks)
+    if missing:
+        st.info(missing, icon=":material/info:")
+    for note in filter(None, [one.note]):
+        st.caption(note)
+    _settings(one, planned)
+    if not planned:
+        return
+    problem = lessons.obstacle(list(planned.values()), cache.queue().limits.memory_bytes)
+    if problem:
+        st.error(components.harmless(problem), icon=":material/block:")
+        frame.link("Dataset", "Get the photos")
+        return
+    count = f"{len(planned)} runs" if len(planned) > 1 else "One run"
+    with st.container(horizontal=True, vertical_alignment="center"):
+        pressed = st.button(
+            "Run the experiment", type="primary", icon=":material/science:", key=f"_start_{one.key}"
+        )
+        st.caption(f"{count} of {_epochs(planned)}, in one process", width="content")
+    if pressed:
+        _start(lesson, one, frameworks)
+
+
+def _epochs(planned: dict[str, RunSettings]) -> str:
+    return f"{' or '.join(str(count) for count in sorted({one.epochs for one in planned.values()}))} epochs"
+
+
+def _start(lesson: Lesson, one: Experiment, frameworks: tuple[str, ...]) -> None:
+    gpus = cache.devices().gpus if one.measure == "speed" else ()
+    planned = lessons.runs_of(one, frameworks, gpus)
+    group = f"{one.key}-{secrets.token_hex(3)}"
+    try:
+        cache.queue().submit_group(list(planned.values()), group, state.visitor())
+    except FashionError as error:
+        st.error(components.harmless(str(error)), icon=":material/block:")
+        return
+    state.show_group(lesson.slug, one.key, group)
+    st.rerun()
+
+
+def _settings(one: Experiment, planned: dict[str, RunSettings]) -> None:
+    """What the runs have in common and differ in, and a link for each to the Train page, where all can be changed."""
+    if not planned:
+        return
+    with st.expander("Settings, and the same on the Train page", icon=":material/tune:"):
+        varied = differing(list(planned.values()))
+        first = next(iter(planned.values()))
+        shared = (
+            "dataset",
+            "architecture",
+            "image_size",
+            "inner_width",
+            "dropout",
+            "epochs",
+            "batch_size",
+            "learning_rate",
+        )
+        words = [
+            f"{FIELDS[name].label.lower()} {summary.setting_in_words(name, getattr(first, name))}"
+            for name in shared
+            if name not in varied
+        ]
+        st.caption("In all runs: " + "; ".join(words) + ".")
+        with st.container(horizontal=True):
+            for label, settings in planned.items():
+                st.page_link(
+                    "pages/train.py",
+                    label=f"Train: {label}",
+                    icon=":material/open_in_new:",
+                    query_params=lessons.link_values(settings),
+                )
+
+
+# While it runs, and afterwards
+
+
+def _live(lesson: Lesson, one: Experiment, names: list[str], was_active: bool) -> None:
+    found = [run for run in map(_run, names) if run is not None]
+    statuses = {run.id: run.status() for run in found}
+    if was_active and not any(status.active for status in statuses.values()):
+        st.rerun()  # the whole page: now there is something to conclude
+    if was_active:
+        for run in found:
+            st.progress(*_standing(one, run, statuses[run.id]))
+        stopping = all(runs.stop_request(run) for run in found if statuses[run.id].active)
+        st.button(
+            "Stop",
+            icon=":material/stop:",
+            key=f"_stop_{one.key}",
+            on_click=_stop,
+            args=(found,),
+            disabled=stopping,
+            help="Ends at the next step; what has run is kept.",
+        )
+    for run in found:
+        status = statuses[run.id]
+        if status.state in ("failed", "stopped", "interrupted"):
+            words = f"{_label(one, run)}: {status.reason}"
+            (st.error if status.state == "failed" else st.warning)(
+                components.harmless(words), icon=":material/error:"
+            )
+    own = lessons_results.outcomes(one, found)
+    if own:
+        results(lesson, one, own, finished=not was_active)
+
+
+def _run(name: str) -> runs.Run | None:
+    try:
+        return runs.find(name)
+    except FashionError:
+        return None  # deleted meanwhile
+
+
+def _label(one: Experiment, run: runs.Run) -> str:
+    try:
+        return lessons_results.label_of(one, run.settings) or run.id
+    except FashionError:
+        return run.id
+
+
+def _standing(one: Experiment, run: runs.Run, status: runs.Status) -> tuple[float, str]:
+    label = f"{one.varies} {_label(one, run)}" if one.varies not in ("run", "head") else _label(one, run)
+    if not status.active:
+        return 1.0, f"{label}: {summary.STATE_WORDS[status.state]}"
+    if status.state == "queued" or status.phase == "waiting":
+        return 0.0, f"{label}: waiting"
+    words = {
+        "starting": "starting",
+        "features": f"photos become vectors, {status.step:,} of {status.num_steps:,}",
+        "training": f"epoch {min(status.epoch + 1, status.num_epochs)} of {status.num_epochs}",
+    }.get(status.phase, "testing")
+    return status.fraction if status.phase in ("features", "training") else 0.0, f"{label}: {words}"
+
+
+def _stop(found: list[runs.Run]) -> None:
+    for run in found:
+        if run.status().active:
+            cache.queue().stop(run)
+
+
+def results(lesson: Lesson, one: Experiment, own: list[Outcome], finished: bool) -> None:
+    """Best validation accuracies beside the course's and recorded ones, the curves, and what each run cost."""
+    recorded = lessons_results.outcomes(one, runs.recorded(lesson.slug)) if finished else []
+    published = lesson.published if one is lesson.experiments[0] else ()
+    table = lessons_results.accuracies(own, recorded, published if finished else ())
+    if one.measure == "validation" and len(table):
+        charts.place(
+            accuracy_chart(table),
+            alt_text="Best validation accuracy of each run, with its 95 % interval, beside the course's results.",
+            table=table.rename(columns={"low": "95 % from", "high": "95 % to"}),
+            name=f"{one.key}-results",
+        )
+        if published and finished:
+            st.caption(
+                f"The course: {lesson.about} Where base and size differ from yours, compare the pattern, not the height. "
+                f"Source: [{COURSE_NAME}]({lesson.source})."
+            )
+    values = lessons_results.curves(own)
+    st.caption("Solid: training. Dashed: validation. The ring marks the best epoch.")
+    for column, measure in zip(st.columns(2, gap="medium"), ("accuracy", "loss"), strict=True):
+        with column:
+            charts.place(
+                comparison_view.curve_chart(values, measure, "epoch"),
+                alt_text=f"{measure.capitalize()} of training and validation over the epochs, for each run.",
+                table=values[["run", "curve", "epoch", "seconds", measure]],
+                name=f"{one.key}-{measure}",
+            )
+    if finished:
+        st.table(cost_table(one, own), hide_index=True, border="horizontal")
+        st.caption(_machine(own))
+        st.page_link(
+            "pages/runs.py",
+            label="These runs on the Runs page",
+            icon=":material/stacked_line_chart:",
+            query_params={"runs": ",".join(outcome.one.run.id for outcome in own)},
+        )
+
+
+def _machine(own: list[Outcome]) -> str:
+    one = own[0].one
+    versions = ", ".join(f"{name} {version}" for name, version in one.versions.items())
+    return (
+        f"Accuracies are of the best epoch, which was chosen on the same {one.validation.n:,} pictures, so they are a little too "
+        f"good. Time without start-up and test: {summary.machine_in_words(one)}{', ' if versions else ''}{versions}."
+    )
+
+
+def cost_table(one: Experiment, own: list[Outcome]) -> pd.DataFrame:
+    """A row per run: what differs, the best epoch with n and interval, the last epoch, and the time, in words."""
+    rows = []
+    for outcome in own:
+        accuracy, log = outcome.one.validation, outcome.log
+        row = {
+            one.varies.capitalize(): outcome.label,
+            "Best validation": f"{accuracy.value:.1%} ({accuracy.low:.1%} to {accuracy.high:.1%}, n = {accuracy.n:,})",
+            "Best epoch": f"{outcome.one.best_epoch} of {len(log)}",
+            "Last: validation, training": f"{log.val_accuracy.iloc[-1]:.1%}, {log.accuracy.iloc[-1]:.1%}",
+            "Training": estimate.in_words(log.seconds.sum()),
+            "Pictures a second": f"{log.images_per_second.median():,.0f}",
+        }
+        made = (outcome.one.run.card() or {}).get("features")
+        if isinstance(made, dict) and made.get("source") == "computed":
+            row["Vectors"] = estimate.in_words(float(made["seconds"]))
+        rows.append(row)
+    return pd.DataFrame(rows).fillna("stored")
+
+
+def accuracy_chart(table: pd.DataFrame) -> alt.LayerChart:
+    """A point with its interval for each result, labels down the side, a colour and a shape for each source.
+
+    `table`: as from `lessons_results.accuracies`.
+    """
+    labels = list(dict.fromkeys(table.label))
+    present = [source for source in _SOURCES if source in set(table.source)]
+    colours = [_SOURCE_COLOURS[_SOURCES.index(source)] for source in present]
+    tooltip = [
+        "label:N",
+        "source:N",
+        alt.Tooltip("accuracy:Q", format=".2%"),
+        alt.Tooltip("low:Q", title="95 % from", format=".1%"),
+        alt.Tooltip("high:Q", title="95 % to", format=".1%"),
+        alt.Tooltip("correct:Q", title="right"),
+        alt.Tooltip("n:Q", title="photos"),
+        "note:N",
+    ]
+    base = alt.Chart(table).encode(
+        y=alt.Y("label:N", sort=labels, title=None, axis=alt.Axis(ticks=False, domain=False, labelLimit=130)),
+        yOffset=alt.YOffset("source:N", sort=present),
+        color=alt.Color(
+            "source:N",
+            scale=alt.Scale(domain=present, range=colours),
+            legend=alt.Legend(title=None, orient="top"),
+        ),
+        tooltip=tooltip,
+    )
+    x = alt.X(
+        "low:Q",
+        title="best validation accuracy, 95 % interval",
+        scale=alt.Scale(zero=False),
+        axis=alt.Axis(format=".0%", tickCount=5),
+    )
+    rules = base.mark_rule(strokeWidth=2).encode(x=x, x2="high:Q")
+    points = base.mark_point(filled=True, size=90, opacity=1).encode(
+        x="accuracy:Q",
+        shape=alt.Shape(
+            "source:N",
+            scale=alt.Scale(domain=present, range=["circle", "square", "triangle-up"][: len(present)]),
+        ),
+    )
+    words = base.mark_text(align="left", dx=6, fontSize=11).encode(
+        x="high:Q", text=alt.Text("accuracy:Q", format=".1%"), color=alt.value(charts.MIDDLE_GREY)
+    )
+    return alt.layer(rules, points, words).properties(height=alt.Step(20))

@@ -1,0 +1,284 @@
+"""The Course page shows every lesson, starts its runs, and checks answers; no worker runs here."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from run_folders import LOG
+from streamlit.testing.v1 import AppTest
+
+from fashion import datasets, feature_store, jobs, lessons, machine, runs, sketches
+
+ENTRY = str(Path(__file__).resolve().parents[1] / "streamlit_app.py")
+EXPERIMENTS = [(lesson, number) for lesson in lessons.LESSONS for number in range(len(lesson.experiments))]
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch, tmp_path):
+    """No photos, no GPU, no worker, and every run counts as possible: what is in the way has tests of its own."""
+    nothing = machine.Devices("tensorflow", (), None, "2026-01-01T00:00:00+00:00")
+    monkeypatch.setattr(machine, "devices", lambda framework="tensorflow", **_: nothing)
+    monkeypatch.setattr(machine, "installed_frameworks", lambda: ("tensorflow",))
+    monkeypatch.setattr(jobs.LocalQueue, "start", lambda self: self)
+    monkeypatch.setattr(feature_store, "obstacle", lambda settings: None)
+    monkeypatch.setenv("FASHION_DATA", str(tmp_path / "no-data"))
+
+
+def open_lesson(slug: str | None = None, **parameters: str) -> AppTest:
+    at = AppTest.from_file(ENTRY, default_timeout=60).switch_page("pages/course.py")
+    if slug:
+        at.query_params["lesson"] = slug
+    for name, value in parameters.items():
+        at.query_params[name] = value
+    return at.run()
+
+
+def words(elements) -> str:
+    return " ".join(str(element.value) for element in elements)
+
+
+def start(at: AppTest, number: int = 0) -> AppTest:
+    buttons = [button for button in at.button if button.label == "Run the experiment"]
+    return buttons[number].click().run()
+
+
+def finish(run: runs.Run, log: str = LOG) -> None:
+    """As a worker would leave it, without its test."""
+    (run.folder / "log.csv").write_text(log)
+    runs.set_status(run, state="finished", phase="", finished=time.time(), epoch=3, best_epoch=2)
+
+
+@pytest.mark.parametrize("lesson", lessons.LESSONS, ids=lambda lesson: lesson.slug)
+def test_every_lesson_is_complete_on_a_bare_machine(lesson):
+    """Idea, expectation, something to try, conclusion and question stand there without data, and nothing fails."""
+    at = open_lesson(lesson.slug)
+
+    assert not at.exception
+    assert not at.error
+    assert [header.value for header in at.header] == [lesson.name]
+    sections = [one.value for one in at.subheader]
+    assert sections[:2] == ["What do you expect?", "Try it"]
+    assert sections[-2:] == ["What to conclude", "One question"]
+    assert lesson.idea in words(at.markdown)
+
+
+@pytest.mark.parametrize(("lesson", "number"), EXPERIMENTS, ids=lambda value: getattr(value, "slug", value))
+def test_every_experiment_starts_its_runs_from_its_button(lesson, number):
+    """One press queues exactly the runs of the lesson, as one group; the link names it."""
+    at = start(open_lesson(lesson.slug), number)
+
+    assert not at.exception
+    planned = lessons.runs_of(lesson.experiments[number])
+    made = runs.list_runs()
+    assert sorted(str(run.settings) for run in made) == sorted(map(str, planned.values()))
+    (group,) = {run.status().group for run in made}
+    assert at.query_params["experiment"] == [group] or at.query_params["experiment"] == group
+    assert {run.status().task for run in made} == {"measure"}
+
+
+def test_results_conclusion_and_question_come_from_the_own_runs():
+    """The visitor's best learning rate, judged by the logs, whatever the course found."""
+    at = start(open_lesson("learning-rate"))
+    for run in runs.list_runs():
+        better = run.settings.learning_rate == 0.1
+        finish(run, LOG.replace("0.7,0.8,", "0.7,0.85,") if better else LOG)
+    at.run()
+
+    assert not at.exception
+    assert "learning rate **0.1** was best" in words(at.markdown)
+    answer = at.radio(key="answer_learning-rate")
+    answer.set_value("0.01").run()
+    assert "Not so. Your log says 0.0001: 80.00%" in words(at.warning)
+    at.radio(key="answer_learning-rate").set_value("0.1").run()
+    assert "Right." in words(at.success)
+    assert "**1 of 15**" in words(at.markdown)
+
+
+def test_the_question_waits_for_the_experiment():
+    """Before there is a run, it is shown but cannot be answered."""
+    at = open_lesson("learning-rate")
+
+    assert "answer_learning-rate" not in [radio.key for radio in at.radio]
+    assert lessons.find("learning-rate").check in words(at.markdown)
+
+
+def test_an_expectation_is_kept_and_shown_with_the_result():
+    """It is never judged."""
+    at = open_lesson("checkpoints")
+    at.radio(key="expected_checkpoints").set_value("in the middle").run()
+    start(at)
+    finish(runs.list_runs()[0])
+    at.run()
+
+    assert "You expected: in the middle." in words(at.markdown)
+
+
+def test_running_runs_are_shown_with_their_epoch_and_can_be_stopped():
+    """One after another: the first trains, the others wait; Stop asks all of them."""
+    at = start(open_lesson("inner-layer"))
+    made = {run.settings.inner_width: run for run in runs.list_runs()}
+    now = time.time()
+    for width, run in made.items():
+        phase = "training" if width == 10 else "waiting"
+        runs.set_status(run, state="running", phase=phase, started=now, heartbeat=now, epoch=2, num_steps=10)
+    at.run()
+
+    assert not at.exception
+    (stop,) = [button for button in at.button if button.label == "Stop"]
+    stop.click().run()
+    assert all(runs.stop_request(run) == "Stopped by hand." for run in made.values())
+
+
+def test_what_is_in_the_way_is_told_instead_of_a_button(monkeypatch):
+    """Neither photos nor vectors: the words of the store, and where to get the photos."""
+    monkeypatch.setattr(
+        feature_store, "obstacle", lambda settings: "Clothing photos must be on this machine."
+    )
+
+    at = open_lesson("learning-rate")
+
+    assert "Clothing photos must be on this machine." in words(at.error)
+    assert "Run the experiment" not in [button.label for button in at.button]
+
+
+@pytest.mark.parametrize("slug", ["no-such-lesson", "../../etc", "![](https://example.org/a.png)"])
+def test_a_link_to_no_lesson_is_named_and_the_first_is_shown(slug):
+    """What a stranger's link says is shown as text, never acted upon."""
+    at = open_lesson(slug)
+
+    assert "names a lesson that there is not" in words(at.warning)
+    assert "![" not in words(at.warning)
+    assert at.header[0].value == "8.1 Fashion classification"
+
+
+def test_a_link_restores_an_experiment_and_a_lost_one_is_told():
+    """Another visitor sees the same runs; where they were deleted, the button is offered again."""
+    start(open_lesson("checkpoints"))
+    (run,) = runs.list_runs()
+    finish(run)
+    group = run.status().group
+
+    at = open_lesson("checkpoints", experiment=group)
+    assert "Your run: best in epoch 2 of 3" in words(at.markdown)
+
+    runs.delete(run)
+    at = open_lesson("checkpoints", experiment=group)
+    assert "no longer here" in words(at.warning)
+    assert "Run the experiment" in [button.label for button in at.button]
+
+
+def test_one_visitor_may_not_fill_the_queue(monkeypatch):
+    """A group counts as one run of the visitor's three; the fourth is refused in words."""
+    at = open_lesson("learning-rate")
+    for _ in range(3):
+        start(at)
+        at.button(key="_Next").click().run()
+        at.button(key="_Back").click().run()
+        for group in {run.status().group for run in runs.list_runs()}:
+            assert len(runs.of_group(group)) == 4
+        at.session_state["_progress"]["learning-rate"].pop("groups")
+        at.query_params.pop("experiment", None)
+        at.run()
+
+    start(at)
+
+    assert "may have 3 unfinished runs" in words(at.error)
+    assert len(runs.list_runs()) == 12
+
+
+def test_the_array_question_is_about_the_picture_shown():
+    """A drawing of 320 x 320 in three colours holds 307,200 numbers."""
+    at = open_lesson("tensorflow")
+
+    at.number_input(key="answer_tensorflow").set_value(307_200).run()
+
+    assert "320 x 320 x 3 = 307,200" in words(at.success)
+
+
+def test_the_convolution_question_is_the_sum_at_the_chosen_position():
+    """With a kernel that blurs, the middle of an even ground gives the ground itself."""
+    at = open_lesson("convolution")
+    at.selectbox(key="lesson_kernel").set_value("Blur").run()
+    at.slider(key="lesson_row").set_value(0).run()
+    at.slider(key="lesson_column").set_value(0).run()
+    at.number_input(key="answer_convolution").set_value(0.0).run()
+    assert not at.exception
+    right = float(words(at.warning).split("add up to ")[1].rstrip("."))
+    corner = sketches.draw_colour(0, 3, 320).convert("L").getpixel((2, 2))
+    assert right == pytest.approx(corner, abs=12)
+
+    at.number_input(key="answer_convolution").set_value(right).run()
+    assert "Right." in words(at.success)
+
+
+def test_the_filters_and_maps_of_the_shipped_network_are_drawn(tiny_run):
+    """Opened by a switch; on a machine without the model it says so instead."""
+    at = open_lesson("convolution")
+
+    at.toggle(key="lesson_maps").set_value(True).run()
+
+    assert not at.exception
+    if (runs.SHIPPED / "fashion-mnist" / "model.keras").exists():
+        assert "36 filters" in words(at.markdown)
+
+
+def test_the_homework_is_checked():
+    """20,073,473 at 200 pixels; the answer to 150 is shown, so it does not count."""
+    at = open_lesson("homework")
+
+    at.number_input(key="answer_homework").set_value(11_215_873).run()
+    assert "Not so." in words(at.warning)
+    at.number_input(key="answer_homework").set_value(20_073_473).run()
+    assert "Right." in words(at.success)
+
+
+def test_a_model_takes_its_exam(tiny_run):
+    """Whether the test interval holds the validation accuracy is read from its card."""
+    at = open_lesson("using-the-model")
+    at.selectbox(key="lesson_model").set_value(tiny_run.id).run()
+    test, validation = (tiny_run.card()["metrics"][name] for name in ("test", "validation"))
+    inside = test["interval"][0] <= validation["accuracy"] <= test["interval"][1]
+
+    at.radio(key="answer_using-the-model").set_value("yes" if inside else "no").run()
+
+    assert not at.exception
+    assert "Right." in words(at.success)
+
+
+def test_the_summary_collects_the_experiments_of_the_visit():
+    """Four runs that are equally good: no lead is more than chance, so the answer is none."""
+    at = start(open_lesson("learning-rate"))
+    for run in runs.list_runs():
+        finish(run)
+    at.run()
+    at.selectbox(key="_lesson").set_value("summary").run()
+
+    at.number_input(key="answer_summary").set_value(0).run()
+
+    assert not at.exception
+    assert "Of 1 experiments, 0." in words(at.success)
+
+
+def test_progress_can_be_downloaded():
+    """The file names all fifteen lessons."""
+    at = open_lesson()
+
+    (button,) = at.get("download_button")
+
+    assert button.proto.label == "Download my progress"
+    assert len(json.loads(lessons_results_json())["lessons"]) == 15
+
+
+def lessons_results_json() -> str:
+    from fashion import lessons_results
+
+    return lessons_results.progress_json(lessons.LESSONS, {})
+
+
+def test_a_photo_is_offered_only_where_photos_are():
+    """Without them: a drawing, or one's own."""
+    assert not datasets.status("clothing").present
+    at = open_lesson("tensorflow")
+
+    assert "Garment" in [box.label for box in at.selectbox]

@@ -43,6 +43,7 @@ for column, (page, icon, title, sentence, label) in zip(st.columns(len(DOORS)), 
         frame.link(page, f"**{label}**", icon=":material/arrow_forward:")
 
 with st.container(horizontal=True):
+    frame.link("Course", "Follow the course, lesson by lesson")
     frame.link("Runs", "Compare your runs")
     frame.link("Benchmark", "Measure what training costs")
 

@@ -9,7 +9,7 @@ import argparse
 import sys
 from typing import Any
 
-from fashion import benchmark, cli, datasets
+from fashion import answers, benchmark, cli, datasets
 from fashion.errors import FashionError, SettingsError
 from fashion.settings import DEFAULTS, FIELDS
 
@@ -53,9 +53,12 @@ def _parser() -> argparse.ArgumentParser:
 
     one = add("predict", cli.predict, "Name the garment on each photo.")
     one.add_argument(
-        "--model", help=f"shipped model or run; default: {cli.SHIPPED_MODEL}, else the newest run"
+        "--model",
+        help=f"shipped model or run; default: {' or '.join(answers.SHIPPED_FIRST)}, else the newest run",
     )
-    one.add_argument("files", metavar="FILE", nargs="+", help="a photo (JPEG, PNG, WebP, HEIC, ...)")
+    one.add_argument(
+        "files", metavar="FILE", nargs="+", help="a photo (JPEG, PNG, WebP, HEIC, ...), or a folder of photos"
+    )
 
     one = add("benchmark", benchmark.command_line, "Measure what training costs on this machine.")
     benchmark.add_arguments(one)
@@ -63,6 +66,15 @@ def _parser() -> argparse.ArgumentParser:
     one = add("models", cli.list_models, "List the models that come with the project, or add one.")
     one.add_argument("--ship", metavar="RUN", help="copy this finished run to models/NAME")
     one.add_argument("--name", help="the shipped model's name, with --ship")
+    one = add(
+        "features", cli.show_features, "List the stored vectors of the clothing photos, or delete them."
+    )
+    one.add_argument("--ship", metavar="NETWORK-SIZE", help="copy those kept here to models/features")
+    one.add_argument("--clear", action="store_true", help="delete all that are kept here")
+    one = add("refusal", cli.measure_refusal, "Count how many pictures of other things a model refuses.")
+    one.add_argument("model", metavar="MODEL", help="name of a shipped model, or id of a run")
+    one.add_argument("folder", metavar="FOLDER", help="holds a folder of pictures for each kind of thing")
+    one.add_argument("--write", action="store_true", help="put the counts into the model's card")
     add("runs", cli.list_runs, "List the runs on this machine, newest first.")
     return parser
 

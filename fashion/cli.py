@@ -12,13 +12,38 @@ import time
 from pathlib import Path
 from typing import Any
 
-from fashion import datasets, estimate, evaluation, jobs, photos, runs, summary
+from fashion import (
+    answers,
+    clothing,
+    datasets,
+    estimate,
+    evaluation,
+    feature_store,
+    jobs,
+    photos,
+    runs,
+    summary,
+)
 from fashion.errors import DataError, FashionError, ModelError, SettingsError
 from fashion.predictor import Predictor
+from fashion.pretrained import BASES
 from fashion.settings import FIELDS, RunSettings
 
-SHIPPED_MODEL = "fashion-mnist"
+_PHOTO_ENDINGS = {
+    ".jpg",
+    ".jpeg",
+    ".png",
+    ".webp",
+    ".heic",
+    ".heif",
+    ".avif",
+    ".gif",
+    ".bmp",
+    ".tif",
+    ".tiff",
+}
 _LOOK_SECONDS = 0.25
+_CALIBRATION_BINS = 15
 
 
 def _print(options: argparse.Namespace, record: dict[str, Any], words: str) -> None:
@@ -69,9 +94,19 @@ def show_data(options: argparse.Namespace) -> int:
         status = datasets.status(name)
         sizes = ", ".join(f"{size:,} {split}" for split, size in info.split_sizes.items())
         advice = f"{' '.join(status.problems)} Fetch it with: python -m fashion data --fetch {name}"
-        words = f"{name}: {f'ready ({sizes})' if status.present else f'not ready. {advice}'}"
+        ready = " ".join([f"ready ({sizes}).", *status.notes])
+        words = f"{name}: {ready if status.present else f'not ready. {advice}'}"
         record = {"dataset": name, "present": status.present, "folder": str(status.folder)}
-        _print(options, {**record, "problems": list(status.problems), "images": info.split_sizes}, words)
+        _print(
+            options,
+            {
+                **record,
+                "problems": list(status.problems),
+                "notes": list(status.notes),
+                "images": info.split_sizes,
+            },
+            words,
+        )
     return 0
 
 
@@ -79,7 +114,10 @@ def train(options: argparse.Namespace) -> int:
     """`train`: start a worker, follow it to its end, and print what came out."""
     given = vars(options)
     settings = RunSettings.from_text({name: given[name] for name in FIELDS if name in given})
-    _check_data(settings.dataset)
+    if not settings.pretrained:
+        _check_data(settings.dataset)
+    elif problem := feature_store.obstacle(settings):
+        raise DataError(problem)
     run = runs.create(settings)
     if jobs.claim(run):  # else a server on the same folder of runs has taken it: its worker is followed
         jobs.start_worker(run)
@@ -116,13 +154,15 @@ def _follow(run: runs.Run) -> runs.Status:
             log = run.log()
             for row in log.iloc[told_epochs:].itertuples():
                 _note(
-                    f"Epoch {int(row.epoch)} of {run.settings.epochs}: accuracy {row.accuracy:.1%} in training, "
+                    f"Epoch {int(row.epoch)} of {status.num_epochs}: accuracy {row.accuracy:.1%} in training, "
                     f"{row.val_accuracy:.1%} in validation; {row.seconds:.1f} s{_time_left(status)}"
                 )
             told_epochs = len(log)
             if not status.active:
                 return status
-            if status.phase == "training" and sys.stderr.isatty():
+            if status.phase == "features" and status.num_steps and sys.stderr.isatty():
+                _note(f"Photos turned into vectors: {status.step:,} of {status.num_steps:,}", "")
+            elif status.phase == "training" and sys.stderr.isatty():
                 speed = (
                     f"{status.images_per_second:,.0f} images/s" if status.images_per_second else "first steps"
                 )
@@ -164,7 +204,11 @@ def evaluate(options: argparse.Namespace) -> int:
             "model."
         )
     _check_data(name)
-    data = datasets.load(name)
+    data = (
+        clothing.load(predictor.image_shape[0], predictor.card.get("fit", "crop"))
+        if predictor.sees_photos
+        else datasets.load(name)
+    )
     split = data.split(options.split)
     started = time.perf_counter()
     probabilities = predictor.predict(split.images)
@@ -180,7 +224,10 @@ def evaluate(options: argparse.Namespace) -> int:
         "correct": accuracy.correct,
         "accuracy": accuracy.value,
         "interval": [accuracy.low, accuracy.high],
-        "calibration_error": evaluation.expected_calibration_error(probabilities, split.labels),
+        # Of the confidences as they are told: calibrated ones where the model is for photos.
+        "calibration_error": evaluation.expected_calibration_error(
+            predictor.calibrated(probabilities), split.labels, _CALIBRATION_BINS
+        ),
         "recorded_accuracy": recorded,
         "same_data": predictor.card["data_digest"] == data.digest,
         "per_class": json.loads(per_class.to_json(orient="records")),  # pandas writes NaN as null
@@ -200,11 +247,11 @@ def predict(options: argparse.Namespace) -> int:
     """`predict`: one line per photo, in the order given; 1 if any of them could not be read."""
     predictor = Predictor(runs.find(options.model) if options.model else _default_model())
     failed = False
-    for file in options.files:
+    for file in _files(options.files):
         started = time.perf_counter()
         try:
-            image = photos.read(Path(file).read_bytes(), name=Path(file).name)
-            answer = predictor.describe(predictor.predict(photos.prepare(image).result[None])[0])
+            image = answers.kept(photos.read(Path(file).read_bytes(), name=Path(file).name))
+            said = answers.of_photo(predictor, image)
         except (FashionError, OSError) as error:
             failed = True
             text = str(error)
@@ -214,30 +261,95 @@ def predict(options: argparse.Namespace) -> int:
                 )
             _print(options, {"file": file, "error": text}, f"{file}: {text}")
             continue
+        answer = said.prediction
         record = {
             "file": file,
             "model": predictor.name,
             "label": answer.label,
             "probability": answer.probability,
-            "unsure": answer.unsure,
+            "unsure": answer.unsure or said.refused,
             "top": [{"label": label, "probability": probability} for label, probability in answer.top],
             "seconds": time.perf_counter() - started,
         }
+        if said.verdict is not None:
+            record["refused"] = said.refused
         doubt = " (unsure: its first answers are close)" if answer.unsure else ""
+        if said.refused:
+            doubt = " (probably not one of the ten: too unlike what the model learned from)"
         best = ", ".join(f"{label} {probability:.0%}" for label, probability in answer.top[:3])
         _print(options, record, f"{file}: {best}{doubt}")
     return 1 if failed else 0
 
 
+def _files(given: list[str]) -> list[str]:
+    """The files given, in order; for a folder the photos in it, by name, or itself where it has none."""
+    found = []
+    for name in given:
+        inside = sorted(Path(name).iterdir()) if Path(name).is_dir() else []
+        photos_inside = [str(path) for path in inside if path.suffix.lower() in _PHOTO_ENDINGS]
+        found += photos_inside or [name]
+    return found
+
+
 def _default_model() -> runs.Run:
-    found = [run for run in runs.shipped() if run.id == SHIPPED_MODEL and run.can_predict]
-    found += [run for run in runs.list_runs() if run.can_predict and not run.status().active]
+    found = [one.run for one in answers.models() if not one.status.active]
     if not found:
         raise ModelError(
             "A prediction needs a trained model. Received: none, as no run is finished here. Train one with "
             "`python -m fashion train`."
         )
     return found[0]
+
+
+def measure_refusal(options: argparse.Namespace) -> int:
+    """Count how many pictures that show no clothes a model refuses, by kind: a folder of pictures for each."""
+    run = runs.find(options.model)
+    model = Predictor(run)
+    if "refusal" not in model.card:
+        raise ModelError(
+            f"A model that can refuse photos is needed. Received: {run.id}, which has no such rule."
+        )
+    counted = []
+    for folder in sorted(path for path in Path(options.folder).iterdir() if path.is_dir()):
+        answered = []
+        for path in sorted(folder.iterdir()):
+            try:
+                image = answers.kept(photos.read(path.read_bytes(), path.name))
+                answered.append(answers.of_photo(model, image).verdict.refused)
+            except FashionError as error:
+                _note(f"{folder.name}: {error}")
+        counted.append({"kind": folder.name, "refused": sum(answered), "n": len(answered)})
+        _print(options, counted[-1], f"{folder.name}: {sum(answered)} of {len(answered)} refused")
+    if not sum(kind["n"] for kind in counted):
+        raise DataError(
+            f"A folder with a folder of pictures for each kind is needed. Received: {options.folder}, without pictures."
+        )
+    if options.write:
+        card = run.card()
+        runs.write_json(run.folder / "card.json", {**card, "refusal": {**card["refusal"], "others": counted}})
+    return 0
+
+
+def show_features(options: argparse.Namespace) -> int:
+    """`features`: the stored vectors of the clothing photos, after shipping or deleting some if asked to."""
+    if options.ship is not None:
+        name, _, size = options.ship.rpartition("-")
+        if name not in BASES or not size.isdecimal():
+            raise SettingsError(
+                f"`--ship` must be a network and a size, e.g. efficientnetv2-b0-224. Received: {options.ship!r}."
+            )
+        path = feature_store.ship(name, int(size))
+        _note(f"Written: {path}, {path.stat().st_size / 1e6:.1f} MB, and its card.")
+    if options.clear:
+        _note(f"Deleted {feature_store.clear() / 1e6:.1f} MB from {feature_store.folder()}.")
+    found = feature_store.files()
+    for path in found:
+        num_bytes = path.stat().st_size
+        _print(options, {"file": str(path), "bytes": num_bytes}, f"{path.name}: {num_bytes / 1e6:.1f} MB")
+    shipped = ", ".join(feature_store.shipped_here()) or "none"
+    total = sum(path.stat().st_size for path in found)
+    _note(f"{len(found)} kept in {feature_store.folder()}, {total / 1e6:.1f} MB; shipped: {shipped}.")
+    return 0
 
 
 def list_models(options: argparse.Namespace) -> int:

@@ -160,8 +160,7 @@ def test_predict_takes_the_newest_run_where_no_model_is_shipped(model, capsys, t
     assert main(["predict", str(tmp_path / "bag.png"), "--json"]) == 0
     assert _lines(capsys)[0]["model"] == model.id
 
-    monkeypatch.setattr(runs, "SHIPPED", model.folder.parent)
-    monkeypatch.setattr(cli, "SHIPPED_MODEL", model.id)
+    runs.ship(model, "fashion-mnist")
     assert cli._default_model().shipped
 
 
@@ -195,10 +194,11 @@ def test_data_says_what_is_missing(capsys, tmp_path, monkeypatch):
     monkeypatch.setenv("FASHION_DATA", str(tmp_path / "empty"))
 
     assert main(["data", "--json"]) == 0
-    real, drawn = _lines(capsys)
+    real, drawn, photos = _lines(capsys)
 
     assert (real["dataset"], real["present"], len(real["problems"])) == ("fashion-mnist", False, 4)
     assert (drawn["dataset"], drawn["present"]) == ("sketches", True)
+    assert (photos["dataset"], photos["present"]) == ("clothing", False)
     assert real["images"] == {"train": 55_000, "validation": 5_000, "test": 10_000}
 
 
@@ -213,7 +213,7 @@ def test_fetch_tells_of_its_progress_on_standard_error(capsys, monkeypatch):
 
     assert main(["data", "--fetch", "fashion-mnist", "--json"]) == 0
     captured = capsys.readouterr()
-    assert len(captured.out.splitlines()) == 2
+    assert len(captured.out.splitlines()) == 3
     assert captured.err.splitlines()[-1] == "Fashion-MNIST: 30 of 30 MB"
     assert len(captured.err.splitlines()) <= 11
 

@@ -7,7 +7,10 @@ from fashion.runs import ROOT
 from fashion.ui import frame
 
 # Only worker processes load these: they import Keras.
-WORKER_ONLY = {"fashion.networks", "fashion.training", "fashion.export"}
+WORKER_ONLY = {
+    f"fashion.{name}"
+    for name in ("batches", "export", "features", "fitting", "networks", "training", "transfer")
+}
 FRAMEWORKS = ("tensorflow", "keras", "torch", "jax")
 
 _IMPORT = """

@@ -33,7 +33,8 @@ def test_the_results_table_agrees_with_the_card(run):
 @pytest.mark.parametrize("run", runs.shipped(), ids=lambda run: run.id)
 def test_the_command_that_made_a_shipped_model_names_its_settings(run):
     """Every setting that differs from the default stands in the README's command, with its value."""
-    command = re.search(r"```\n(python -m fashion train (?:.|\n)*?)\npython", README).group(1)
+    commands = re.findall(r"```\n(python -m fashion train (?:.|\n)*?)\npython.* --name (\S+)", README)
+    command = {name: text for text, name in commands}[run.id]
     options = dict(re.findall(r"--([a-z-]+) (\S+)", command))
 
     given = runs.RunSettings.from_text({name.replace("-", "_"): text for name, text in options.items()})

@@ -10,12 +10,35 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from fashion import datasets, evaluation, jobs, machine, memory, pictures, predictor, runs, sketches, summary
+from fashion import (
+    clothing_files,
+    convolution,
+    datasets,
+    evaluation,
+    imagenet,
+    jobs,
+    machine,
+    memory,
+    model_card,
+    pictures,
+    predictor,
+    runs,
+    sketches,
+    summary,
+)
+from fashion.settings import PHOTOS
+
+
+def dataset(name: str) -> datasets.Dataset:
+    """The dataset in memory, its arrays read-only; photos stay in their files, and `datasets` remembers which.
+
+    Raises DataError if it is missing or damaged (not cached).
+    """
+    return datasets.load(name) if name == "clothing" else _arrays(name)
 
 
 @st.cache_resource(max_entries=len(datasets.DATASETS), show_spinner="Loading the pictures …")
-def dataset(name: str) -> datasets.Dataset:
-    """The dataset in memory, its arrays read-only. Raises DataError if it is missing or damaged (not cached)."""
+def _arrays(name: str) -> datasets.Dataset:
     loaded = datasets.load(name)
     splits = {}
     for split_name in datasets.SPLIT_NAMES:
@@ -40,19 +63,27 @@ def class_counts(name: str) -> pd.DataFrame:
 
 
 @st.cache_data(max_entries=16, show_spinner="Averaging the pictures …")
-def mean_pictures(name: str, split: str) -> np.ndarray:
-    """The average picture of each class: uint8 (number of classes, 28, 28)."""
+def averages(name: str, split: str) -> tuple[np.ndarray, pd.DataFrame]:
+    """The average picture of each class, uint8 (number of classes, 28, 28) or of photos (…, 48, 48, 3), and
+    quantiles of brightness per class: see `pictures.brightness_per_class`.
+    """
     loaded = dataset(name)
     part = loaded.split(split)
-    return pictures.mean_pictures(part.images, part.labels, len(loaded.info.classes))
+    # 3,000 photos: about 3 s, and 21 MB for that time.
+    images = part.images.thumbnails(48) if isinstance(part.images, datasets.Photos) else part.images
+    means = pictures.mean_pictures(images, part.labels, len(loaded.info.classes))
+    spread = pictures.brightness_per_class(images, part.labels, loaded.info.classes)
+    del images
+    memory.give_back()
+    return means, spread
 
 
-@st.cache_data(max_entries=16, show_spinner="Measuring the brightness …")
-def brightness_per_class(name: str, split: str) -> pd.DataFrame:
-    """Quantiles of brightness per class: see `pictures.brightness_per_class`."""
-    loaded = dataset(name)
-    part = loaded.split(split)
-    return pictures.brightness_per_class(part.images, part.labels, loaded.info.classes)
+@st.cache_data(max_entries=8, show_spinner=False)
+def photo_sizes(split: str) -> pd.DataFrame:
+    """How many clothing photos of a split have which size: columns width, height, photos; the most frequent first."""
+    found = clothing_files.survey(datasets.status("clothing").folder)
+    table = pd.DataFrame(found.sizes[split], columns=["width", "height"])
+    return table.value_counts().rename("photos").reset_index()
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -95,13 +126,50 @@ def model(name: str) -> predictor.Predictor:
     return _model(name, path.stat().st_mtime_ns if path.exists() else 0)
 
 
-@st.cache_resource(max_entries=8, show_spinner="Loading the model …")
+# A photo network takes about 60 MB: the model asked and four beside it.
+@st.cache_resource(max_entries=5, show_spinner="Loading the model …")
 def _model(name: str, modified_ns: int) -> predictor.Predictor:
     return predictor.Predictor(runs.find(name))
 
 
+def speed(name: str) -> model_card.Speed:
+    """How fast a model is on this machine: measured at the first call. Raises what `model` raises."""
+    return _speed(name, model(name).card["files"]["model.tflite"]["sha256"])
+
+
+@st.cache_data(max_entries=16, show_spinner="Measuring its speed …")
+def _speed(name: str, sha256: str) -> model_card.Speed:
+    return model_card.speed(model(name))
+
+
+def forget_speed(name: str) -> None:
+    """Let `speed` measure again; for callbacks."""
+    _speed.clear()
+
+
+def small_network(name: str) -> convolution.SmallNetwork:
+    """A finished run on 28x28 pictures, to be computed layer by layer. Raises ModelError where it cannot be."""
+    return _small_network(name, (runs.find(name).folder / "model.keras").stat().st_mtime_ns)
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def _small_network(name: str, modified_ns: int) -> convolution.SmallNetwork:
+    return convolution.SmallNetwork(runs.find(name))
+
+
+def imagenet_network(name: str) -> imagenet.Network:
+    """A pretrained network with its 1,000 classes that is ready. Raises ModelError where it is damaged."""
+    return _imagenet_network(name, imagenet.model_file(name).stat().st_mtime_ns)
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def _imagenet_network(name: str, modified_ns: int) -> imagenet.Network:
+    return imagenet.Network(name)
+
+
 def reliability(name: str) -> pd.DataFrame | None:
     """How often answers of each confidence were right on the model's test pictures: see `evaluation.reliability`.
+    Of confidences as the page tells them, so calibrated where the model is for photos.
 
     None where the run has kept no answers. Raises RunError if what it kept is damaged, or there is no such run.
     """
@@ -112,5 +180,28 @@ def reliability(name: str) -> pd.DataFrame | None:
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def _reliability(name: str, modified_ns: int) -> pd.DataFrame:
-    said = summary.predictions(summary.summarise(runs.find(name)))
-    return evaluation.reliability(said.probabilities, said.labels)
+    one = summary.summarise(runs.find(name))
+    said = summary.predictions(one)
+    probabilities = said.probabilities
+    if one.settings.dataset in PHOTOS:
+        probabilities = evaluation.apply_temperature(probabilities, one.temperature or 1.0)
+    return evaluation.reliability(probabilities, said.labels)
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def test_photos(name: str, positions: tuple[int, ...], side: int) -> np.ndarray:
+    """Test photos of a dataset as small squares: uint8 (k, side, side, 3)."""
+    return dataset(name).test.images.at(side)[list(positions)]
+
+
+def photos_by_name(name: str, photos: tuple[str, ...], side: int) -> list[np.ndarray | None] | None:
+    """Training photos by their file names without ".jpg", uint8 (side, side, 3), None for one that is not here.
+
+    None where the dataset is not here.
+    """
+    if not datasets.status(name).present:
+        return None
+    images = dataset(name).train.images
+    places = {path.stem: place for place, path in enumerate(images.paths)}
+    small = images.at(side)
+    return [small[places[photo]] if photo in places else None for photo in photos]

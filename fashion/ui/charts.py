@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from fashion import datasets
+
 CLASS_COLOURS = (
     "#5e92fa",
     "#e1af0a",
@@ -21,7 +23,7 @@ CLASS_COLOURS = (
     "#8e8d10",
     "#33567a",
 )
-"""The colour of a class is the one at its label number. Searched numerically: also for red-, green- and blue-blind
+"""The colour of a Fashion-MNIST class is the one at its label number. Searched numerically: also for red-, green- and blue-blind
 readers (Machado et al. 2009, full strength) any two are at least 0.1 apart in OKLab, and each stands out from a
 white and from a dark page. Still never the only sign: marks carry their name."""
 
@@ -32,9 +34,21 @@ MIDDLE_GREY = "#8a8f91"
 """For lines and labels that must show on light and dark without a meaning of their own."""
 
 
+# For each clothing class the Fashion-MNIST class whose colour it has: the same garment or the next of kin, then what is
+# left over for hat, shorts and skirt.
+_CLOTHING_COLOURS = (3, 8, 2, 4, 1, 6, 7, 9, 5, 0)
+
+
+def class_colours(classes: tuple[str, ...]) -> tuple[str, ...]:
+    """The colour of each class, in the order of their label numbers; a dress has the same in every dataset."""
+    if tuple(classes) == datasets.CLASSES_CLOTHING:
+        return tuple(CLASS_COLOURS[number] for number in _CLOTHING_COLOURS)
+    return tuple(CLASS_COLOURS[number % len(CLASS_COLOURS)] for number in range(len(classes)))
+
+
 def class_scale(classes: tuple[str, ...]) -> alt.Scale:
     """The colour scale of classes, the same on every chart: `alt.Color("class:N", scale=class_scale(classes))`."""
-    return alt.Scale(domain=list(classes), range=list(CLASS_COLOURS[: len(classes)]))
+    return alt.Scale(domain=list(classes), range=list(class_colours(classes)))
 
 
 def curve_scale() -> alt.Scale:
@@ -45,6 +59,15 @@ def curve_scale() -> alt.Scale:
 def curve_dash() -> alt.Scale:
     """The dash pattern that goes with `curve_scale`: training solid, validation dashed."""
     return alt.Scale(domain=list(SPLIT_COLOURS), range=[[1, 0], [5, 3]])
+
+
+def beginning(x: float, words: str, field: str = "epoch") -> tuple[alt.Chart, alt.Chart]:
+    """Layers that mark where a part of a run begins: a thin line at x, and the words beside it."""
+    base = alt.Chart(pd.DataFrame({field: [x], "words": [words]})).encode(x=f"{field}:Q")
+    line = base.mark_rule(color=MIDDLE_GREY, strokeDash=[2, 3])
+    return line, base.mark_text(color=MIDDLE_GREY, align="left", baseline="top", dx=4, fontSize=11).encode(
+        y=alt.value(2), text="words:N"
+    )
 
 
 def place(
@@ -110,6 +133,64 @@ def class_counts(counts: pd.DataFrame, classes: tuple[str, ...]) -> alt.Chart:
     return bars + _bar_end_labels(totals, "n", ",", classes)
 
 
+def class_shares(counts: pd.DataFrame, classes: tuple[str, ...]) -> alt.LayerChart:
+    """The share of each class in each split: a group of bars per class, a shade per split, the share beside.
+
+    `counts`: columns class and one per split.
+    """
+    order = [column for column in counts.columns if column != "class"]
+    long = counts.melt("class", var_name="split", value_name="n")
+    long["share"] = long["n"] / long.groupby("split")["n"].transform("sum")
+    base = alt.Chart(long).encode(
+        x=alt.X("share:Q", title="share of the split", axis=alt.Axis(format="%", tickCount=4)),
+        y=_class_axis(classes),
+        yOffset=alt.YOffset("split:N", sort=order),
+        tooltip=[
+            alt.Tooltip("class:N"),
+            alt.Tooltip("split:N"),
+            alt.Tooltip("n:Q", title="pictures", format=","),
+            alt.Tooltip("share:Q", format=".1%"),
+        ],
+    )
+    bars = base.mark_bar().encode(
+        color=alt.Color("class:N", scale=class_scale(classes), legend=None),
+        opacity=alt.Opacity(
+            "split:N",
+            scale=alt.Scale(domain=order, range=[1.0, 0.65, 0.4]),
+            legend=alt.Legend(title=None, orient="top", symbolType="square", symbolFillColor=MIDDLE_GREY),
+        ),
+    )
+    labels = base.mark_text(align="left", dx=4, fontSize=10, color=MIDDLE_GREY).encode(
+        text=alt.Text("share:Q", format=".0%")
+    )
+    return (bars + labels).properties(height=alt.Step(11))
+
+
+def photo_sizes(table: pd.DataFrame) -> alt.LayerChart:
+    """How wide and how high photos are: a circle per size, its area the number of photos; the line is the square.
+
+    `table`: columns width, height, photos.
+    """
+    largest = int(table[["width", "height"]].to_numpy().max())
+    scale = alt.Scale(domain=[0, largest * 1.08], nice=False)
+    circles = (
+        alt.Chart(table)
+        .mark_circle(opacity=0.55, color=SPLIT_COLOURS["training"])
+        .encode(
+            x=alt.X("width:Q", title="width in pixels", scale=scale, axis=alt.Axis(tickCount=5)),
+            y=alt.Y("height:Q", title="height in pixels", scale=scale),
+            size=alt.Size("photos:Q", scale=alt.Scale(range=[12, 1200]), legend=None),
+            tooltip=["width:Q", "height:Q", alt.Tooltip("photos:Q", format=",")],
+        )
+    )
+    diagonal = (
+        alt.Chart(pd.DataFrame({"width": [0, largest], "height": [0, largest]}))
+        .mark_line(color=MIDDLE_GREY, strokeDash=[4, 4], strokeWidth=1)
+        .encode(x="width:Q", y="height:Q")
+    )
+    return diagonal + circles
+
+
 def brightness(table: pd.DataFrame, classes: tuple[str, ...]) -> alt.LayerChart:
     """The spread of brightness per class: a box for the middle half, a line for the median, thin 5 % to 95 %.
 
@@ -164,7 +245,7 @@ def pixel_numbers(image: np.ndarray, cell_pixels: int = 21) -> alt.LayerChart:
     )
     numbers = base.mark_text(fontSize=9).encode(
         text="value:Q",
-        color=alt.when(alt.datum.value > 127).then(alt.value("black")).otherwise(alt.value("#c8c8c8")),
+        color=alt.when(alt.datum.value > 100).then(alt.value("black")).otherwise(alt.value("#c8c8c8")),
     )
     return (squares + numbers).properties(width=alt.Step(cell_pixels), height=alt.Step(cell_pixels))
 

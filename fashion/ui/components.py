@@ -24,7 +24,7 @@ TERMS = {
     ),
     "label": "The label of a picture is its right answer: the number of its class, given by people.",
     "pixel": "A pixel is one square of the picture: a number from 0 (black) to 255 (white).",
-    "brightness": "The brightness of a picture is the mean of its 784 pixel values.",
+    "brightness": "The brightness of a picture is the mean of all its pixel values.",
     "uint8": (
         "uint8 is a whole number from 0 to 255 in one byte; float32 a number with decimals in four bytes, "
         "which is what a network computes with."
@@ -58,7 +58,7 @@ button:focus-visible { outline: 3px solid var(--st-primary-color); outline-offse
 _GRID_JS = """
 export default function ({ data, parentElement, setTriggerValue }) {
   const list = parentElement.querySelector("ul");
-  list.style.setProperty("--size", data.size + "px");
+  list.style.setProperty("--size", data.size);
   const content = JSON.stringify(data.pictures);
   if (list.content !== content) {
     list.content = content;
@@ -88,26 +88,32 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
 
 def picture_grid(
-    images: Sequence[np.ndarray | Image.Image],
+    images: Sequence[np.ndarray | Image.Image | str],
     captions: Sequence[str],
     *,
     key: str,
     alts: Sequence[str] | None = None,
     on_click: Callable[[int], None] | None = None,
     chosen: int | None = None,
-    size: int = 88,
+    size: int | str = 88,
 ) -> None:
     """Pictures side by side, as many to a row as fit, each with a caption; small ones enlarged without blur.
 
-    `images`: uint8 (h, w) or (h, w, 3), or Pillow images; all are sent as text, so keep them small (28x28 is 0.8 kB).
-    `alts`: a description each for screen readers (default: the captions). `size`: least width of one, in pixels.
+    `images`: uint8 (h, w) or (h, w, 3), or Pillow images, or what `pictures.photo_uri` makes; all are sent as
+    text, so keep them small (28x28 is 0.8 kB).
+    `alts`: a description each for screen readers (default: the captions). `size`: least width of one, in
+    pixels, or as a length of CSS: "30%" makes rows of three on any screen.
     `on_click`: called with the position of a clicked picture, before the page runs again; without it, the pictures
     are not clickable. `chosen`: the position to mark.
     """
     # Registered at each call, which costs nothing when unchanged: every app under test has its own registry.
     grid = st.components.v2.component("picture_grid", html=_GRID_HTML, css=_GRID_CSS, js=_GRID_JS)
     shown = [
-        {"src": pictures.data_uri(image), "caption": caption, "alt": alt}
+        {
+            "src": image if isinstance(image, str) else pictures.data_uri(image),
+            "caption": caption,
+            "alt": alt,
+        }
         for image, caption, alt in zip(images, captions, alts or captions, strict=True)
     ]
 
@@ -118,9 +124,36 @@ def picture_grid(
 
     grid(
         key=key,
-        data={"pictures": shown, "size": size, "clickable": on_click is not None, "chosen": chosen},
+        data={
+            "pictures": shown,
+            "size": size if isinstance(size, str) else f"{size}px",
+            "clickable": on_click is not None,
+            "chosen": chosen,
+        },
         on_clicked_change=clicked,
     )
+
+
+_DRAWING_JS = """
+export default function ({ data, parentElement }) {
+  const place = parentElement.querySelector("div");
+  if (place.drawn !== data) {
+    place.drawn = data;
+    place.innerHTML = data;
+  }
+}
+"""
+
+
+def drawing(svg: str, *, key: str) -> None:
+    """A drawing of our own as SVG text, in the colour of the page's words; `st.html` would take it away as unsafe."""
+    place = st.components.v2.component(
+        "drawing",
+        html="<div></div>",
+        css="div { color: var(--st-text-color); font-family: var(--st-font); }",
+        js=_DRAWING_JS,
+    )
+    place(key=key, data=svg)
 
 
 def picture(image: np.ndarray, caption: str, *, alt: str, size: int = 280) -> None:
@@ -140,7 +173,7 @@ def garment_strip(classes: Sequence[str]) -> None:
 # Choosing a dataset
 
 
-def dataset_input() -> str:
+def dataset_input(on_change: Callable[[], None] = state.first_page) -> str:
     """The dataset to work with, chosen by the visitor, kept in the URL and across pages; returns its name."""
     names = list(datasets.DATASETS)
     state.read_plain_names({state.DATASET: {name: info.title for name, info in datasets.DATASETS.items()}})
@@ -150,17 +183,20 @@ def dataset_input() -> str:
         default=names[0],
         required=True,
         format_func=lambda name: datasets.DATASETS[name].title,
-        on_change=state.first_page,
+        on_change=on_change,
         **state.in_url(state.DATASET),
     )
 
 
 def dataset_or_stop(name: str) -> datasets.Dataset:
-    """The dataset; where it is missing or damaged, a way to get it, and the page ends there."""
+    """The dataset, with what one should know of it; where it is missing or damaged, a way to get it, and the page ends."""
     status = datasets.status(name)
     if status.present:
         try:
-            return cache.dataset(name)
+            dataset = cache.dataset(name)
+            for note in dataset.notes:
+                st.warning(harmless(note), icon=":material/info:")
+            return dataset
         except DataError as error:  # damaged in a way that only reading shows
             st.error(str(error), icon=":material/error:")
     missing_dataset(status)
@@ -169,11 +205,13 @@ def dataset_or_stop(name: str) -> datasets.Dataset:
 
 def missing_dataset(status: datasets.DataStatus) -> None:
     """What is missing, a button that downloads it, and one that goes on without it."""
-    title = datasets.DATASETS[status.name].title
+    info = datasets.DATASETS[status.name]
+    title = info.title
     with st.container(border=True):
-        st.subheader(f"{title} is not on this machine yet", anchor=False)
+        st.subheader(f"Not on this machine yet: {title}", anchor=False)
         st.markdown(
-            f"It is downloaded once, about 31 MB, checked, and kept in `{status.folder}`. Everything also works without it, on garments drawn by this app."
+            f"The pictures are downloaded once, about {info.download_bytes / 1e6:.0f} MB, checked, and kept in "
+            f"`{status.folder}`. Everything also works without them, on garments drawn by this app."
         )
         with st.container(horizontal=True):
             wanted = st.button("Download", type="primary", icon=":material/download:")
@@ -194,9 +232,9 @@ def _download(name: str, title: str) -> None:
     bar = st.progress(0.0, "Connecting …")
 
     def show(done_bytes: int, total_bytes: int) -> None:
-        bar.progress(
-            min(done_bytes / total_bytes, 1.0), f"{done_bytes / 1e6:.1f} of {total_bytes / 1e6:.1f} MB"
-        )
+        words = f"{done_bytes / 1e6:.1f} of {total_bytes / 1e6:.1f} MB"
+        done = done_bytes / total_bytes
+        bar.progress(min(done, 1.0), words if done < 1 else "All here, checking …")
 
     try:
         datasets.fetch(name, progress=show)
@@ -204,7 +242,7 @@ def _download(name: str, title: str) -> None:
         bar.empty()
         st.error(str(error), icon=":material/cloud_off:")
         return
-    st.toast(f"{title} is here.", icon=":material/check:")
+    st.toast(f"On this machine now: {title}.", icon=":material/check:")
     st.rerun()
 
 
@@ -242,15 +280,23 @@ def picture_browser(part: datasets.Split, classes: Sequence[str]) -> None:
     first = (page - 1) * per_page + 1
     with grid:
         st.caption(
-            f"{first:,} to {first + len(on_page) - 1:,} of {len(positions):,} pictures. Click one to see its numbers."
+            f"{first:,} to {first + len(on_page) - 1:,} of {len(positions):,} pictures. Click one to look closer."
         )
         picture_grid(
-            part.images[on_page],
+            to_look_at(part, on_page),
             names,
             key="_browser",
             alts=[f"{label}, number {position}" for label, position in zip(names, on_page, strict=True)],
             on_click=lambda place: state.choose_picture(int(on_page[place])),
+            size=104 if isinstance(part.images, datasets.Photos) else 88,
         )
+
+
+def to_look_at(part: datasets.Split, positions: Sequence[int], side: int = 160) -> Sequence[np.ndarray | str]:
+    """Some pictures of a split for `picture_grid`; photos as squares of `side` pixels, encoded for the browser."""
+    if isinstance(part.images, datasets.Photos):
+        return [pictures.photo_uri(image) for image in part.images.thumbnails(side, positions)]
+    return part.images[positions]
 
 
 def picture_number(part: datasets.Split) -> int:
@@ -272,7 +318,9 @@ def dataset_source(dataset: datasets.Dataset) -> None:
     facts({f"{split} pictures": f"{len(dataset.split(split)):,}" for split in datasets.SPLIT_NAMES})
     facts(
         {
-            "Picture": f"{info.image_shape[0]} x {info.image_shape[1]} pixels, grey",
+            "Picture": "photo in colour, of any size"
+            if len(info.image_shape) == 3
+            else f"{info.image_shape[0]} x {info.image_shape[1]} pixels, grey",
             "Licence": info.licence,
             "Source": f"[{info.source_url}]({info.source_url})" if info.source_url else "made by this app",
             "Fingerprint": f"`{dataset.digest}`",
@@ -300,6 +348,11 @@ def harmless(text: str) -> str:
     """A message of ours that quotes a stranger, as from a link: our `names` stay set as code, but nothing in it
     becomes a link, a picture fetched from elsewhere, or a formula."""
     return re.sub(r"([\\\[\]<>!$]|:(?=\S))", r"\\\1", text)
+
+
+def plain(text: str) -> str:
+    """Text from a file or a link without what Markdown would act upon."""
+    return " ".join(text.translate(str.maketrans("", "", "`[]<>*_$\\")).split())
 
 
 # Facts and this machine

@@ -27,8 +27,10 @@ class Page:
 PAGES = (
     Page("streamlit_app.py", "Home", ":material/home:"),
     Page("pages/dataset.py", "Dataset", ":material/grid_view:"),
+    Page("pages/course.py", "Course", ":material/school:"),
     Page("pages/train.py", "Train", ":material/model_training:"),
     Page("pages/runs.py", "Runs", ":material/stacked_line_chart:"),
+    Page("pages/models.py", "Models", ":material/assignment:"),
     Page("pages/benchmark.py", "Benchmark", ":material/speed:"),
     Page("pages/predict.py", "Predict", ":material/photo_camera:"),
 )
@@ -50,17 +52,20 @@ def page(title: str, lead: str, *, heading: str | None = None) -> None:
     )
     memory.stay_small()
     state.initialise()
+    state.arrive(entry.title)
     st.html(STYLE)
     _menu()
     st.title(heading or entry.title, anchor=False)
     st.markdown(lead)
 
 
-def link(title: str, label: str | None = None, icon: str | None = None) -> None:
-    """A link to a page of the menu by its title; a page that this installation lacks draws nothing."""
+def link(
+    title: str, label: str | None = None, icon: str | None = None, parameters: dict[str, str] | None = None
+) -> None:
+    """A link to a page of the menu by its title, with URL parameters; a page that this installation lacks draws nothing."""
     entry = _entry(title)
     if (ROOT / entry.file).exists():
-        st.page_link(entry.file, label=label or entry.title, icon=icon or entry.icon)
+        st.page_link(entry.file, label=label or entry.title, icon=icon or entry.icon, query_params=parameters)
 
 
 def _entry(title: str) -> Page:

@@ -9,10 +9,13 @@ Three ways to keep a value:
 - neither: a widget that starts at its default each time its page is opened.
 """
 
+import contextlib
 import secrets
 from collections.abc import Collection, Mapping
+from typing import Protocol
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 # Widgets in the URL. A page that means the same thing uses the same key, so a choice follows the visitor.
 DATASET = "dataset"
@@ -22,6 +25,9 @@ CLASS = "class"
 PER_PAGE = "per_page"
 PAGE = "page"
 PICTURE = "picture"
+FIT = "fit"  # how a photo becomes a square
+CHANNEL = "channel"
+VARIANTS = "_variants_seen"  # counts how often others were asked for
 RUN = "run"  # the run that the Train page shows
 RUNS = "runs"  # the runs compared on the Runs page, and the one opened there
 OPEN = "open"
@@ -39,10 +45,21 @@ TEST_PICTURE = "test_picture"
 TEST_CLASS = "test_class"
 DRAWN_CLASS = "drawn"
 DRAWN_SEED = "drawn_seed"
+LOOK = "look"  # the section of the Predict page
+PRETRAINED = "pretrained"  # the network asked there as it is
+BESIDE = "beside"  # the other models asked there
+
+LESSON = "lesson"
+EXPERIMENT = "experiment"  # the group of runs that a lesson shows
 
 _VISITOR = "_visitor"
+_PROGRESS = "_progress"
 _PHOTOS = "_photos"
 _LINK_PROBLEMS = "_link_problems"
+_PAGE = "_page_shown"
+_ARRIVED = "_arrived"
+_SETTINGS_SHOWN = "_settings_shown"
+_SETTINGS_OF = "_settings_of"
 
 
 def initialise() -> None:
@@ -94,6 +111,32 @@ def limit(key: str, low: int, high: int) -> None:
         st.session_state[key] = min(max(value, low), high)
 
 
+def one_of(key: str, options: Collection[str]) -> None:
+    """Forget a choice that is none any more; the widget then starts at its default. Call it before that is drawn."""
+    if key in st.session_state and st.session_state[key] not in options:
+        del st.session_state[key]
+
+
+def limit_choice(key: str, options: Collection[str]) -> None:
+    """Give up a choice that is no longer offered (with another model, or from an old link) for the first that is.
+
+    Call it before the widget of this key is drawn.
+    """
+    if st.session_state.get(key) is not None and st.session_state[key] not in options:
+        st.session_state[key] = next(iter(options))
+
+
+def offer_test_picture() -> None:
+    """Let `choose_test_picture` reach the URL, as `offer_picture` does for `choose_picture`."""
+    st.session_state.setdefault(TEST_PICTURE, 0)
+
+
+def choose_test_picture(position: int) -> None:
+    """Ask the Predict page's model about this picture of the test part; for callbacks."""
+    choose(SOURCE, "Test picture")
+    choose(TEST_PICTURE, position)
+
+
 def offer_picture() -> None:
     """Let `choose_picture` reach the URL, which Streamlit allows only for a key that an earlier run knew."""
     st.session_state.setdefault(PICTURE, 0)
@@ -124,11 +167,29 @@ def link_ids(key: str, ids: list[str]) -> None:
         st.query_params.pop(key, None)
 
 
-def photos(ids: Collection[str]) -> dict[str, object]:
-    """This visitor's photos by id, to read and to add to; those of all other ids are dropped for good."""
+class Photo(Protocol):
+    """What can be forgotten."""
+
+    def forget(self) -> None: ...
+
+
+def photos(ids: Collection[str]) -> dict[str, Photo]:
+    """This visitor's photos by id, to read and to add to; those of all other ids are dropped for good.
+
+    What is dropped is told to `forget`: Streamlit and Python may hold on to the object itself for a while.
+    """
     held = st.session_state.get(_PHOTOS, {})
+    for name, photo in held.items():
+        if name not in ids:
+            photo.forget()
     st.session_state[_PHOTOS] = {name: photo for name, photo in held.items() if name in ids}
     return st.session_state[_PHOTOS]
+
+
+def photo(name: str) -> Photo | None:
+    """One of them by its id, or None; for callbacks, which Streamlit keeps for longer than a visitor keeps a photo, so
+    that they may name one but not hold it."""
+    return st.session_state.get(_PHOTOS, {}).get(name)
 
 
 def selected(key: str) -> Mapping[str, object]:
@@ -154,6 +215,12 @@ def first_page() -> None:
     choose(PAGE, 1)
 
 
+def put_into_link(key: str, text: str) -> None:
+    """Write ?key=text for a widget that is not drawn yet; Streamlit itself writes the link of those that are."""
+    with contextlib.suppress(StreamlitAPIException):
+        st.query_params[key] = text
+
+
 def add_link_problems(problems: list[str]) -> list[str]:
     """Remember what was wrong with a link and return all there is; the page runs again before anyone could read it."""
     known = st.session_state.setdefault(_LINK_PROBLEMS, [])
@@ -164,3 +231,66 @@ def add_link_problems(problems: list[str]) -> list[str]:
 def forget_link_problems() -> None:
     """After they were read; for callbacks."""
     st.session_state.pop(_LINK_PROBLEMS, None)
+
+
+def progress() -> dict[str, dict[str, object]]:
+    """What this visitor did in the course: for each lesson expected, answer, right, and groups (experiment -> group)."""
+    return st.session_state.setdefault(_PROGRESS, {})
+
+
+def note_progress(lesson: str, **changes: object) -> None:
+    """Keep what the visitor did in a lesson, for this visit."""
+    progress().setdefault(lesson, {}).update(changes)
+
+
+def experiment_group(lesson: str, experiment: str) -> str:
+    """The group of runs that this lesson's experiment shows: the visitor's own, or the link's; "" if there is none."""
+    own = progress().get(lesson, {}).get("groups", {})
+    linked = st.query_params.get(EXPERIMENT, "")[:60]
+    if experiment not in own and linked.rpartition("-")[0] == experiment:
+        show_group(lesson, experiment, linked)
+    return progress().get(lesson, {}).get("groups", {}).get(experiment, "")
+
+
+def show_group(lesson: str, experiment: str, group: str) -> None:
+    """Show this group of runs in the lesson, and name it in the link; "" shows none."""
+    groups = dict(progress().get(lesson, {}).get("groups", {}))
+    groups[experiment] = group
+    note_progress(lesson, groups={name: value for name, value in groups.items() if value})
+    if group:
+        st.query_params[EXPERIMENT] = group
+    else:
+        st.query_params.pop(EXPERIMENT, None)
+
+
+def arrive(page: str) -> None:
+    """Note which page is drawn; `frame.page` calls it."""
+    if is_new(_PAGE, page):
+        st.session_state[_ARRIVED] = True
+
+
+def just_arrived() -> bool:
+    """Whether this page was opened just now, until `settle` is called: its link may say something new."""
+    return st.session_state.get(_ARRIVED, True)
+
+
+def settle() -> None:
+    """The page's widgets are drawn: from now on its link is what they write there."""
+    st.session_state[_ARRIVED] = False
+
+
+def settings_shown() -> str | None:
+    """The kind of pictures whose settings stand in the form of the Train page, or None before it was drawn."""
+    return st.session_state.get(_SETTINGS_SHOWN)
+
+
+def show_settings_of(kind: str) -> None:
+    """Note that the settings in the form are those for this kind of pictures."""
+    st.session_state[_SETTINGS_SHOWN] = kind
+
+
+def exchange_settings(names: Collection[str], before: str, now: str) -> dict[str, object]:
+    """Keep the values of these widgets under the kind `before`; returns those kept under `now`, perhaps none."""
+    kept_values = st.session_state.setdefault(_SETTINGS_OF, {})
+    kept_values[before] = {name: st.session_state[name] for name in names if name in st.session_state}
+    return kept_values.get(now, {})

@@ -15,6 +15,7 @@ import numpy as np
 import pillow_heif
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
+from fashion import photo_structure
 from fashion.errors import PhotoError
 
 # Photos of iPhones; AVIF is Pillow's own.
@@ -24,10 +25,6 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF")
 """The only decoders tried (JPEG includes MPO). Pillow knows forty more, each one more way in for a hostile file."""
 MAX_BYTES = 15_000_000
 """Largest file accepted, in bytes; a 50 megapixel phone photo has 10 to 14 million."""
-MAX_PIXELS_OF_PHONES = 60_000_000
-"""Most pixels of a JPEG or HEIC file, read from the header: phones make 50 million, and JPEG is decoded reduced."""
-MAX_PIXELS = 25_000_000
-"""Most pixels of any other file: WebP, the most wasteful, needs 16 bytes of memory for each, 400 MB here."""
 MAX_SIDE = 1600
 """Longest side of the photo returned by `read`, in pixels."""
 MIN_SIDE = 28
@@ -55,21 +52,27 @@ def read(data: bytes, name: str = "photo") -> Image.Image:
             f"A photo may have at most {MAX_BYTES / 1e6:.0f} MB. Received: {name}, {len(data) / 1e6:.1f} MB. "
             "Save it smaller or as JPEG."
         )
+    excess = photo_structure.excess(data)
+    if excess:
+        raise PhotoError(
+            f"Expected a photo as cameras and programs write it. Received: {name}, {excess}, which would take too long to "
+            "read. Open it on your device and save it as JPEG."
+        )
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise PhotoError(_too_many_pixels(name, "far more")) from None
+        raise PhotoError(photo_structure.too_many_pixels(name, "far more")) from None
     except UnidentifiedImageError:
         raise PhotoError(
             f"Expected a photo as JPEG, PNG, WebP, HEIC, AVIF, GIF, BMP or TIFF. Received: {name}, "
-            f"{_what_it_looks_like(data)}. Choose a photo, or save it as JPEG."
+            f"{photo_structure.looks_like(data)}. Choose a photo, or save it as JPEG."
         ) from None
     except DECODER_ERRORS:
         raise PhotoError(_damaged(name)) from None
 
     width, height = image.size  # known from the header; no pixel has been decoded yet
-    if width * height > (MAX_PIXELS_OF_PHONES if image.format in ("JPEG", "MPO", "HEIF") else MAX_PIXELS):
-        raise PhotoError(_too_many_pixels(name, f"{width}x{height}"))
+    if width * height > photo_structure.most_pixels(image):
+        raise PhotoError(photo_structure.too_many_pixels(name, f"{width}x{height}"))
     scale = min(1.0, MAX_SIDE / max(width, height))
     if min(width, height) * scale < MIN_SIDE:
         raise PhotoError(
@@ -90,9 +93,9 @@ def _plain_rgb(image: Image.Image) -> Image.Image:
     profile = image.info.get("icc_profile")
     if image.mode.startswith("I") or image.mode == "F":
         image = _eight_bits(image)
-    elif image.has_transparency_data:
+    elif image.has_transparency_data and image.mode != "RGBA":  # converting would copy it all the same
         image = image.convert("RGBA")
-    elif image.mode not in ("L", "RGB", "CMYK"):
+    elif image.mode not in ("L", "RGB", "RGBA", "CMYK"):
         image = image.convert("RGB")
     image.thumbnail((MAX_SIDE, MAX_SIDE), reducing_gap=2.0)
     if image.mode == "RGBA":
@@ -132,27 +135,9 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     return Image.fromarray(grey.astype(np.uint8))
 
 
-def _what_it_looks_like(data: bytes) -> str:
-    head = data[:512].lstrip().lower()
-    if head.startswith(b"%pdf"):
-        return "a PDF document"
-    if b"<svg" in head:
-        return "an SVG drawing"
-    if all(byte >= 32 or byte in b"\t\r\n" for byte in head):
-        return "a text file"
-    return "not a picture that we can identify"
-
-
-def _too_many_pixels(name: str, received: str) -> str:
-    return (
-        f"A photo may have at most {MAX_PIXELS_OF_PHONES // 1_000_000} million pixels as JPEG or HEIC, "
-        f"{MAX_PIXELS // 1_000_000} million otherwise. Received: {name}, {received}. Save it smaller."
-    )
-
-
 def _damaged(name: str) -> str:
     return (
-        f"Expected a complete photo. Received: {name}, which is damaged or cut off. "
+        f"Expected a complete photo. Received: {name}, which is damaged, cut off or of a rare kind. "
         "Upload it again, or open it on your device and save it as JPEG."
     )
 

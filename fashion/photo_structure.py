@@ -1,0 +1,121 @@
+"""What a file claims to be, judged before a decoder is trusted with its pixels: too large, or built as no photo is.
+
+A small file can keep a decoder busy for minutes: 20,000 scans over the same pixels are a JPEG of 2 MB. Such files are
+found here from their structure, in milliseconds; no pixel is decoded. Reading a photo is `photos.py`.
+"""
+
+import re
+
+from PIL import Image
+
+MAX_PIXELS_OF_JPEG = 60_000_000
+"""Most pixels of a JPEG, read from the header; phones make 50 million. Decoded reduced, they need 1 to 8 bytes each."""
+MAX_PIXELS_OF_HEIC = 52_000_000
+"""Most pixels of a HEIC file of 8 bits; phones make 50 million, and each needs up to 9 bytes of memory."""
+MAX_PIXELS = 25_000_000
+"""Most pixels of any other file: WebP needs up to 17 bytes for each, HEIC of 10 bits or with transparency up to 19."""
+MAX_SCANS = 50
+"""Most passes over the pixels of one JPEG; programs write 1 to 20. At 60 million pixels each takes 0.04 s."""
+MAX_SEGMENTS = 2_000
+"""Most segments of a JPEG; a large colour profile and all that a phone adds are some hundreds."""
+MAX_FILL_BYTES = 100_000
+"""Most bytes between the segments of a JPEG before its pixels; there should be none."""
+MAX_PIECES = 100_000
+"""Most strips or tiles of a TIFF; of one row each, they are as many as the picture is high."""
+MAX_TILE_PIXELS = 25_000_000
+"""Most pixels of one tile of a TIFF: it is decoded whole, even if the picture is smaller."""
+
+# 0xFF and a marker's number, but neither what stands for 0xFF within pixels (00) nor a restart within them (D0 to D7).
+_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
+_START_OF_SCAN, _END_OF_IMAGE, _WITHOUT_LENGTH = 0xDA, 0xD9, (0x01, 0xD8)
+_TILE_WIDTH, _TILE_LENGTH, _PIECES = 322, 323, (273, 324)
+_BYTES_OF_TYPE = {1: 1, 3: 2, 4: 4, 13: 4, 16: 8}
+
+
+def looks_like(data: bytes) -> str:
+    """What a file that is no picture probably is, in words."""
+    head = data[:512].lstrip().lower()
+    if head.startswith(b"%pdf"):
+        return "a PDF document"
+    if b"<svg" in head:
+        return "an SVG drawing"
+    if all(byte >= 32 or byte in b"\t\r\n" for byte in head):
+        return "a text file"
+    return "not a picture that we can identify"
+
+
+def most_pixels(image: Image.Image) -> int:
+    """How many pixels an opened, not yet decoded file may have, so that reading it takes at most 500 MB of memory."""
+    if image.format in ("JPEG", "MPO"):
+        return MAX_PIXELS_OF_JPEG
+    plain_heic = image.format == "HEIF" and image.info.get("bit_depth", 8) == 8 and image.mode in ("L", "RGB")
+    return MAX_PIXELS_OF_HEIC if plain_heic else MAX_PIXELS
+
+
+def too_many_pixels(name: str, received: str) -> str:
+    """What to say of a file that has more."""
+    return (
+        f"A photo may have at most {MAX_PIXELS_OF_JPEG // 1_000_000} million pixels as JPEG, "
+        f"{MAX_PIXELS_OF_HEIC // 1_000_000} million as HEIC of 8 bits, {MAX_PIXELS // 1_000_000} million otherwise. "
+        f"Received: {name}, {received}. Save it smaller."
+    )
+
+
+def excess(data: bytes) -> str:
+    """What there is too much of in a JPEG or TIFF, in words; "" for any other file and for one that is as it should be.
+
+    Damage is not looked for: a decoder tells it soon enough.
+    """
+    if data.startswith(b"\xff\xd8"):
+        return _excess_of_jpeg(data)
+    if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return _excess_of_tiff(data)
+    return ""
+
+
+def _excess_of_jpeg(data: bytes) -> str:
+    """Follows the segments of the first picture in the file, as a decoder would (ITU-T T.81, annex B)."""
+    position, num_segments, num_scans, num_fill_bytes = 2, 0, 0, 0
+    while marker := _MARKER.search(data, position):
+        number = data[marker.end() - 1]
+        if num_scans == 0:
+            num_fill_bytes += marker.start() - position
+        if number == _END_OF_IMAGE:
+            break
+        num_segments += 1
+        num_scans += number == _START_OF_SCAN
+        if num_scans > MAX_SCANS:
+            return f"a JPEG of more than {MAX_SCANS} scans"
+        if num_segments > MAX_SEGMENTS:
+            return f"a JPEG of more than {MAX_SEGMENTS:,} segments"
+        if num_fill_bytes > MAX_FILL_BYTES:
+            return f"a JPEG with more than {MAX_FILL_BYTES:,} bytes between its segments"
+        position = marker.end()
+        if number not in _WITHOUT_LENGTH:
+            position += int.from_bytes(data[position : position + 2])
+    return ""
+
+
+def _excess_of_tiff(data: bytes) -> str:
+    """Looks at the first directory of the file, that of the first picture (TIFF 6.0, section 2; BigTIFF)."""
+    order = "little" if data[:2] == b"II" else "big"
+
+    def number(position: int, num_bytes: int) -> int:
+        return int.from_bytes(data[position : position + num_bytes], order)
+
+    is_big = b"+" in data[:4]
+    width = 8 if is_big else 4  # bytes of an offset
+    start = number(8 if is_big else 4, width)
+    num_entries, entries = (number(start, 8), start + 8) if is_big else (number(start, 2), start + 2)
+    sides = {_TILE_WIDTH: 0, _TILE_LENGTH: 0}
+    for position in range(entries, min(entries + num_entries * (4 + 2 * width), len(data)), 4 + 2 * width):
+        tag, kind, count = number(position, 2), number(position + 2, 2), number(position + 4, width)
+        if tag in _PIECES and count > MAX_PIECES:
+            return f"a TIFF of {count:,} strips or tiles"
+        if tag in sides:
+            num_bytes = _BYTES_OF_TYPE.get(kind, width)
+            value = position + 4 + width
+            sides[tag] = number(value if num_bytes <= width else number(value, width), num_bytes)
+    if sides[_TILE_WIDTH] * sides[_TILE_LENGTH] > MAX_TILE_PIXELS:
+        return f"a TIFF of tiles of {sides[_TILE_WIDTH]}x{sides[_TILE_LENGTH]} pixels"
+    return ""

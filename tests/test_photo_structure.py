@@ -1,0 +1,199 @@
+"""Small files made to keep a decoder busy, or to fill the memory, are refused from their structure."""
+
+import io
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pillow_heif
+import pytest
+from PIL import Image
+
+from fashion import photo_structure, photos
+from fashion.errors import PhotoError
+
+ROOT = Path(__file__).resolve().parents[1]
+SCAN = b"\xff\xda"
+
+
+def encoded(image, file_format, **options):
+    buffer = io.BytesIO()
+    image.save(buffer, file_format, **options)
+    return buffer.getvalue()
+
+
+def jpeg(**options):
+    return encoded(Image.new("RGB", (64, 48), (40, 90, 200)), "JPEG", **options)
+
+
+def with_last_scan_repeated(data, count):
+    last = data[data.rindex(SCAN) : -2]
+    return data[:-2] + last * count + data[-2:]
+
+
+def tiff(order, is_big, tags):
+    """A TIFF whose only directory holds these (tag, type, count, value), the value inline; no pixels."""
+    prefix = {"little": "<", "big": ">"}[order]
+    mark = b"II" if order == "little" else b"MM"
+    if is_big:
+        head = mark + struct.pack(prefix + "HHHQ", 43, 8, 0, 16) + struct.pack(prefix + "Q", len(tags))
+    else:
+        head = mark + struct.pack(prefix + "HI", 42, 8) + struct.pack(prefix + "H", len(tags))
+    width = 8 if is_big else 4
+    entries = b""
+    for tag, kind, count, value in tags:
+        inline = struct.pack(prefix + {3: "H", 4: "I", 16: "Q"}[kind], value).ljust(width, b"\0")
+        entries += struct.pack(prefix + ("HHQ" if is_big else "HHI"), tag, kind, count) + inline
+    return head + entries + bytes(width)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"progressive": True}, {"progressive": True, "restart_marker_blocks": 1}]
+)
+def test_a_jpeg_as_programs_write_it_is_read(options):
+    """Baseline, progressive, and with restart markers among its pixels."""
+    data = jpeg(quality=90, **options)
+
+    assert photo_structure.excess(data) == ""
+    assert photos.read(data).size == (64, 48)
+
+
+def test_what_follows_the_picture_does_not_count():
+    """A phone's film of a megabyte after the photo holds dozens of byte pairs that would start a scan."""
+    film = np.random.default_rng(0).integers(0, 256, 8_000_000, dtype=np.uint8).tobytes()
+    assert film.count(SCAN) > photo_structure.MAX_SCANS
+
+    assert photos.read(jpeg() + film).size == (64, 48)
+
+
+def test_what_a_segment_holds_does_not_count():
+    """Sixty scans within a thumbnail, or within any other segment, are not the picture's."""
+    hidden = SCAN * 60 + b"\xff\xd9"
+    segment = b"\xff\xe5" + struct.pack(">H", 2 + len(hidden)) + hidden
+    data = jpeg()
+
+    assert photos.read(data[:2] + segment + data[2:]).size == (64, 48)
+
+
+def test_a_jpeg_of_many_scans_is_refused():
+    """Each scan is a pass over all pixels: 20,000 of them fit into 2 MB and take minutes."""
+    data = jpeg(progressive=True)
+    bad = with_last_scan_repeated(data, photo_structure.MAX_SCANS)
+
+    with pytest.raises(PhotoError, match="Received: a.jpg, a JPEG of more than 50 scans, .* save it as JPEG"):
+        photos.read(bad, "a.jpg")
+    assert photos.read(with_last_scan_repeated(data, 20)).size == (64, 48)
+
+
+@pytest.mark.parametrize("marker", [0xE5, 0xFE, 0xE1])
+def test_a_jpeg_of_many_segments_is_refused(marker):
+    """Millions of empty segments or comments would take seconds and half a gigabyte."""
+    data = jpeg()
+    filled = data[:2] + bytes((0xFF, marker, 0, 2)) * 3_000 + data[2:]
+
+    with pytest.raises(PhotoError, match="more than 2,000 segments"):
+        photos.read(filled)
+
+
+@pytest.mark.parametrize("fill", [b"\xff", b"\xff\x00"])
+def test_a_jpeg_padded_between_its_segments_is_refused(fill):
+    """Such bytes are skipped one by one."""
+    data = jpeg()
+
+    with pytest.raises(PhotoError, match="between its segments"):
+        photos.read(data[:2] + fill * 200_000 + data[2:])
+
+
+@pytest.mark.parametrize(
+    "end", [b"", b"\xff", b"\xff\xe1", b"\xff\xe1\x00", b"\xff\xda\x00\x00", b"\xff\x01\xff\xd8"]
+)
+def test_a_jpeg_that_stops_anywhere_is_judged_without_an_error(end):
+    """Damage is left to the decoder."""
+    assert photo_structure.excess(b"\xff\xd8" + end) == ""
+
+
+@pytest.mark.parametrize("order", ["little", "big"])
+@pytest.mark.parametrize("is_big", [False, True])
+@pytest.mark.parametrize("tag", [273, 324])
+def test_a_tiff_of_many_strips_or_tiles_is_refused(order, is_big, tag):
+    """Each would become an object of its own before any pixel is read."""
+    data = tiff(order, is_big, [(256, 4, 1, 100), (257, 4, 1, 100), (tag, 4, 1_700_000, 8)])
+
+    with pytest.raises(PhotoError, match="a TIFF of 1,700,000 strips or tiles"):
+        photos.read(data)
+
+
+@pytest.mark.parametrize("order", ["little", "big"])
+@pytest.mark.parametrize(("is_big", "kind"), [(False, 3), (False, 4), (True, 3), (True, 4), (True, 16)])
+def test_a_tiff_of_huge_tiles_is_refused(order, is_big, kind):
+    """A tile is decoded whole, so one of 20,000 x 20,000 pixels takes 400 MB for a picture of 100 x 100."""
+    sides = [(256, 4, 1, 100), (257, 4, 1, 100)]
+    tiles = [(322, kind, 1, 20_000), (323, kind, 1, 20_000)]
+
+    with pytest.raises(PhotoError, match="tiles of 20000x20000 pixels"):
+        photos.read(tiff(order, is_big, sides + tiles))
+    assert (
+        photo_structure.excess(tiff(order, is_big, sides + [(322, kind, 1, 256), (323, kind, 1, 256)])) == ""
+    )
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw", "tiff_adobe_deflate", "jpeg"])
+def test_a_tiff_as_programs_write_it_is_read(compression):
+    """Plain, and with the usual compressions."""
+    data = encoded(Image.new("RGB", (64, 48), "teal"), "TIFF", compression=compression)
+
+    assert photos.read(data).size == (64, 48)
+
+
+@pytest.mark.parametrize(
+    "data", [b"II*\0", b"MM\0*\0\0", b"II+\0\x08", b"II*\0\xff\xff\xff\xff", b"II*\0\x04\0\0\0" * 9]
+)
+def test_a_tiff_that_stops_or_points_nowhere_is_judged_without_an_error(data):
+    """Damage is left to the decoder."""
+    assert photo_structure.excess(data) == ""
+
+
+def heic_claiming(size, **options):
+    """A HEIC of 64x64 whose header claims another size: of 8 bits, or of 10 if its pixels have 16."""
+    mode = options.pop("mode", "RGB")
+    pixels = np.full((64, 64, len(mode.split(";")[0])), 99, np.uint16 if ";16" in mode else np.uint8)
+    buffer = io.BytesIO()
+    pillow_heif.from_bytes(mode, (64, 64), pixels.tobytes()).save(buffer, **options)
+    said, claimed = (b"ispe\0\0\0\0" + struct.pack(">II", *one) for one in ((64, 64), size))
+    assert said in buffer.getvalue()
+    return buffer.getvalue().replace(said, claimed)
+
+
+def test_heic_is_limited_by_the_memory_that_its_pixels_need():
+    """33 million pixels: of 8 bits they may be decoded, of 10 bits or with transparency they are too many."""
+    with pytest.raises(PhotoError, match="damaged"):  # it does not hold what it claims
+        photos.read(heic_claiming((7008, 4672)))
+    for mode in ("RGB;16", "RGBA"):
+        with pytest.raises(PhotoError, match="52 million as HEIC of 8 bits, 25 million otherwise.*7008x4672"):
+            photos.read(heic_claiming((7008, 4672), mode=mode))
+    with pytest.raises(PhotoError, match="8000x7000"):
+        photos.read(heic_claiming((8000, 7000)))
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="The peak of a process's memory is counted in other units."
+)
+def test_the_most_wasteful_picture_stays_under_500_mb():
+    """A lossless WebP of 5,000 x 5,000 transparent pixels is a file of 38 bytes."""
+    webp = "524946461e000000574542505650384c110000002f87d3e11407d0b12634a1788188e87f0000"
+    code = (
+        "import resource, sys; from fashion import photos\n"
+        "def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "before = peak(); size = photos.read(bytes.fromhex(sys.argv[1])).size\n"
+        "print(*size, peak() - before)"
+    )
+
+    output = subprocess.run(
+        [sys.executable, "-c", code, webp], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    width, height, kilobytes = map(int, output.stdout.split())
+    assert (width, height) == (1600, 1600)
+    assert 100_000 < kilobytes < 500_000

@@ -1,6 +1,6 @@
 """The command line, `python -m fashion COMMAND`: what the pages do, for scripts and for machines without a screen.
 
-This module reads the options; the commands themselves are in `cli.py` and `benchmark.py`. Standard output holds
+This module reads the options; the commands themselves are in `cli.py` and `benchmark_cli.py`. Standard output holds
 results only, with `--json` one JSON object per line; progress goes to standard error. Exit status: 0 done, 1 failed,
 2 wrong usage.
 """
@@ -9,7 +9,7 @@ import argparse
 import sys
 from typing import Any
 
-from fashion import answers, benchmark, cli, datasets
+from fashion import answers, benchmark_cli, cli, datasets, lessons_cli
 from fashion.errors import FashionError, SettingsError
 from fashion.settings import DEFAULTS, FIELDS
 
@@ -60,8 +60,8 @@ def _parser() -> argparse.ArgumentParser:
         "files", metavar="FILE", nargs="+", help="a photo (JPEG, PNG, WebP, HEIC, ...), or a folder of photos"
     )
 
-    one = add("benchmark", benchmark.command_line, "Measure what training costs on this machine.")
-    benchmark.add_arguments(one)
+    one = add("benchmark", benchmark_cli.command_line, "Measure what training costs on this machine.")
+    benchmark_cli.add_arguments(one)
 
     one = add("models", cli.list_models, "List the models that come with the project, or add one.")
     one.add_argument("--ship", metavar="RUN", help="copy this finished run to models/NAME")
@@ -75,6 +75,16 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("model", metavar="MODEL", help="name of a shipped model, or id of a run")
     one.add_argument("folder", metavar="FOLDER", help="holds a folder of pictures for each kind of thing")
     one.add_argument("--write", action="store_true", help="put the counts into the model's card")
+    one = add("lessons", lessons_cli.command_line, "List the course's lessons, or record their runs anew.")
+    one.add_argument(
+        "--record",
+        metavar="LESSON",
+        nargs="+",
+        help="make the runs that are not recorded: names, numbers, or all",
+    )
+    one.add_argument(
+        "--fresh", action="store_true", help="with --record: forget what these lessons have recorded"
+    )
     add("runs", cli.list_runs, "List the runs on this machine, newest first.")
     return parser
 

@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -33,23 +34,18 @@ def main() -> None:
     which this process was started}. The answers have a "kind": "ready" with what belongs to the process, "epoch"
     after every epoch, then "cell" with the measurement or "problem" with the reason in words, and "live".
     """
-    request = json.loads(sys.stdin.readline())
-    threading.Thread(target=_end_with_the_parent, daemon=True).start()
-    # What libraries print must not come between the answers.
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-
-    def tell(kind: str, **values: Any) -> None:
-        answers.write(json.dumps({"kind": kind, "peak_memory_bytes": peak_memory_bytes(), **values}) + "\n")
-        answers.flush()
-
+    request, tell = asked()
     from fashion.worker import explain
 
     plan = Plan.from_json(request["plan"])
     cells = [Cell(**values) for values in request["cells"]]
     try:
         bench = Bench(plan, cells[0])
-        tell("ready", startup_seconds=time.time() - request["started"], peak_gflops=bench.peak_gflops())
+        tell(
+            "ready",
+            startup_seconds=time.time() - request["started"],
+            peak_gflops=peak_gflops(bench.keras.ops),
+        )
     except Exception as error:  # told in words; the whole of it is in the log
         traceback.print_exc()
         tell("problem", index=None, problem=explain(error))
@@ -67,6 +63,37 @@ def main() -> None:
         except Exception as error:
             traceback.print_exc()
             tell("live", live={"problem": explain(error)})
+
+
+def asked() -> tuple[dict[str, Any], Callable[..., None]]:
+    """What the one line of standard input asks for, and a function (kind, **values) that tells an answer."""
+    request = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+    # What libraries print must not come between the answers.
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+
+    def tell(kind: str, **values: Any) -> None:
+        answers.write(json.dumps({"kind": kind, "peak_memory_bytes": peak_memory_bytes(), **values}) + "\n")
+        answers.flush()
+
+    return request, tell
+
+
+def keep_tensorflow_out() -> None:
+    """Where Keras computes on another framework, let it find once that TensorFlow is not to be had; it remembers that.
+
+    `keras.utils.set_random_seed` would load it beside any framework, only to seed it: seconds of start-up and 400 MB that
+    are not that framework's.
+    """
+    import keras
+
+    if keras.backend.backend() != "tensorflow" and "tensorflow" not in sys.modules:
+        sys.modules["tensorflow"] = None  # so Python says that it is not there
+        try:
+            keras.utils.set_random_seed(0)
+        finally:
+            del sys.modules["tensorflow"]
 
 
 def _end_with_the_parent() -> None:
@@ -99,6 +126,7 @@ class Bench:
 
         self.keras, self.networks, self.fitting, self.batches = keras, networks, fitting, batches
         self.plan = plan
+        keep_tensorflow_out()
         settings = plan.settings(first)
         training.check_framework(settings)
         self.data = datasets.load(plan.dataset)
@@ -132,8 +160,10 @@ class Bench:
         model, batches = self._build(settings)
         clock = self._clock(started, on_epoch)
         model.fit(batches, epochs=settings.epochs, callbacks=[clock], verbose=0)
+        num_tested = self.plan.num_tested(cell)
         accuracy = evaluation.accuracy(
-            self.fitting.predict(model, self.data.test.images), self.data.test.labels
+            self.fitting.predict(model, self.data.test.images[:num_tested]),
+            self.data.test.labels[:num_tested],
         )
         num_parameters, num_multiply_adds = architectures.cost_of(settings)
         num_images = len(batches) * settings.batch_size
@@ -218,30 +248,31 @@ class Bench:
 
         return Clock()
 
-    def peak_gflops(self) -> float:
-        """The speed of float32 matrix multiplication here, best of several rounds, in 1e9 operations per second.
 
-        Square matrices of `MATRIX_SIZE`; a multiplication with its addition counts as two operations. Graphics
-        cards may round the factors to fewer digits where the framework allows that by default.
-        """
-        import numpy as np
+def peak_gflops(ops) -> float:
+    """The speed of float32 matrix multiplication here, best of several rounds, in 1e9 operations per second.
 
-        ops = self.keras.ops
-        values = np.random.default_rng(0).standard_normal((MATRIX_SIZE, MATRIX_SIZE), dtype=np.float32)
-        factor = ops.convert_to_tensor(values / MATRIX_SIZE**0.5)  # products stay of the same size
+    ops: `keras.ops`, or what has its convert_to_tensor, matmul and convert_to_numpy. Square matrices of `MATRIX_SIZE`; a
+    multiplication with its addition counts as two operations. Graphics cards may round the factors to fewer digits where
+    the framework allows that by default.
+    """
+    import numpy as np
 
-        def seconds(count: int) -> float:
-            started = time.perf_counter()
-            product = factor
-            for _ in range(count):
-                product = ops.matmul(product, factor)
-            float(ops.convert_to_numpy(product[0, 0]))  # waits for the device
-            return time.perf_counter() - started
+    values = np.random.default_rng(0).standard_normal((MATRIX_SIZE, MATRIX_SIZE), dtype=np.float32)
+    factor = ops.convert_to_tensor(values / MATRIX_SIZE**0.5)  # products stay of the same size
 
-        seconds(1)
-        count = max(1, round(_PEAK_ROUND_SECONDS / seconds(1)))
-        best = min(seconds(count) for _ in range(_PEAK_ROUNDS)) / count
-        return 2 * MATRIX_SIZE**3 / best / 1e9
+    def seconds(count: int) -> float:
+        started = time.perf_counter()
+        product = factor
+        for _ in range(count):
+            product = ops.matmul(product, factor)
+        float(ops.convert_to_numpy(product[0, 0]))  # waits for the device
+        return time.perf_counter() - started
+
+    seconds(1)
+    count = max(1, round(_PEAK_ROUND_SECONDS / seconds(1)))
+    best = min(seconds(count) for _ in range(_PEAK_ROUNDS)) / count
+    return 2 * MATRIX_SIZE**3 / best / 1e9
 
 
 if __name__ == "__main__":

@@ -4,16 +4,23 @@ It measures nothing (see `benchmark.py`) and knows no Keras.
 """
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from fashion import architectures, datasets
 from fashion.errors import SettingsError
+from fashion.runs import Run
 from fashion.settings import RunSettings
 
+PLAN_FILE = "plan.json"
+GRID = "grid"
 MAX_CELLS = 200
 MIN_EPOCHS, MAX_EPOCHS = 2, 20
+MAX_EPOCH_WORK = 10**15
+MIN_STEPS = 10
+MIN_TESTED = 1_000
 
 # Rough guesses for a machine on which nothing was measured, only to announce a time: two cores of a Xeon train at
 # about 5e10 multiply-adds a second; a graphics card is some forty times faster.
@@ -46,6 +53,9 @@ class Plan:
     - batch_sizes: the others are measured with one network only, `batch_network`.
     - devices: "cpu" or "gpu:N". frameworks: names in `settings.FRAMEWORKS`.
     - num_images: training pictures per epoch; at most what the dataset has.
+    - epoch_work: multiply-adds of forward passes that an epoch may have on a processor, forty times as many on a graphics
+      card; 0 for any number. Costlier networks get fewer pictures, but at least `MIN_STEPS` batches: pictures per second
+      need no more. They are tested on fewer as well.
     - num_epochs: the first, which includes building the network's program, and the others, which are steady.
     - server: whether to measure the app's server too.
 
@@ -59,6 +69,7 @@ class Plan:
     frameworks: tuple[str, ...] = ("tensorflow",)
     dataset: str = "fashion-mnist"
     num_images: int = 10_000
+    epoch_work: int = 0
     num_epochs: int = 3
     seed: int = 1
     server: bool = False
@@ -84,6 +95,7 @@ class Plan:
         if not (self.architectures or self.server):
             raise SettingsError("A benchmark needs at least one architecture. Received none.")
         _check_whole("num_epochs", self.num_epochs, MIN_EPOCHS, MAX_EPOCHS)
+        _check_whole("epoch_work", self.epoch_work, 0, MAX_EPOCH_WORK)
         cells = self.cells()
         if len(cells) > MAX_CELLS:
             raise SettingsError(
@@ -114,7 +126,7 @@ class Plan:
 
     def settings(self, cell: Cell) -> RunSettings:
         """The training run that a cell stands for. Raises SettingsError where it is impossible."""
-        return RunSettings(
+        settings = RunSettings(
             dataset=self.dataset,
             architecture=cell.architecture,
             width=cell.width,
@@ -125,13 +137,28 @@ class Plan:
             framework=cell.framework,
             device=cell.device,
         )
+        allowed = max(MIN_STEPS * cell.batch_size, self._images_of_work(settings))
+        return settings.replace(num_train=min(self.num_images, allowed)) if self.epoch_work else settings
+
+    def num_tested(self, cell: Cell) -> int:
+        """How many test pictures a cell is tested on: all of the dataset, or fewer by `epoch_work`."""
+        size = datasets.DATASETS[self.dataset].split_sizes["test"]
+        if not self.epoch_work:
+            return size
+        return min(size, max(MIN_TESTED, self._images_of_work(self.settings(cell))))
+
+    def _images_of_work(self, settings: RunSettings) -> int:
+        _, cost = architectures.cost_of(settings)
+        # The same time, about: a few milliseconds on a graphics card would say nothing.
+        faster = GUESSED_SPEEDS[settings.device.partition(":")[0]] / GUESSED_SPEEDS["cpu"]
+        return int(self.epoch_work * faster) // cost
 
     def cell_seconds(self, cell: Cell, speeds: Mapping[str, float]) -> float:
         """The expected time of one measurement; `speeds` as for `estimate_seconds`."""
         _, cost = architectures.cost_of(self.settings(cell))
-        num_images = self._images_per_epoch() * self.num_epochs
+        num_images = self._images_per_epoch(cell) * self.num_epochs
         # A forward pass costs about a third of a training step.
-        num_tested = datasets.DATASETS[self.dataset].split_sizes["test"] / 3
+        num_tested = self.num_tested(cell) / 3
         return _BUILD_SECONDS + (num_images + num_tested) * _image_seconds(cost, _speed(cell.device, speeds))
 
     def live_seconds(self, device: str, speeds: Mapping[str, float]) -> float:
@@ -139,7 +166,7 @@ class Plan:
         cell = Cell(self.frameworks[0], device, *self.batch_network, self.batch_sizes[0])
         _, cost = architectures.cost_of(self.settings(cell))
         # One epoch to build, then num_epochs pairs with and without progress.
-        num_images = self._images_per_epoch() * (1 + 2 * self.num_epochs)
+        num_images = self._images_per_epoch(cell) * (1 + 2 * self.num_epochs)
         return num_images * _image_seconds(cost, _speed(device, speeds))
 
     def estimate_seconds(self, speeds: Mapping[str, float] | None = None) -> float:
@@ -153,18 +180,14 @@ class Plan:
         seconds += sum(STARTUP_SECONDS + self.live_seconds(device, speeds) for _, device in self.processes())
         return seconds + (_SERVER_SECONDS if self.server else 0.0)
 
-    def _images_per_epoch(self) -> int:
-        return min(self.num_images, datasets.DATASETS[self.dataset].split_sizes["train"])
+    def _images_per_epoch(self, cell: Cell) -> int:
+        return min(self.settings(cell).num_train, datasets.DATASETS[self.dataset].split_sizes["train"])
 
     def command(self) -> str:
         """The command line that measures this plan."""
-        shape = (self.architectures, self.batch_sizes, self.num_images, self.num_epochs, self.seed)
+        shape = _shape(self)
         named = {"--quick": QUICK, "--full": FULL}
-        options = [
-            option
-            for option, plan in named.items()
-            if shape == (plan.architectures, plan.batch_sizes, plan.num_images, plan.num_epochs, plan.seed)
-        ]
+        options = [option for option, plan in named.items() if shape == _shape(plan)]
         if options and self.devices != ("cpu",):
             options.append(f"--devices {' '.join(self.devices)}")
         if options and self.frameworks != ("tensorflow",):
@@ -210,6 +233,10 @@ class Plan:
         return dataclasses.replace(self, **changes)
 
 
+def _shape(plan: Plan) -> tuple:
+    return plan.architectures, plan.batch_sizes, plan.num_images, plan.epoch_work, plan.num_epochs, plan.seed
+
+
 def _check_whole(name: str, value: object, low: int, high: int) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         raise SettingsError(
@@ -235,20 +262,20 @@ QUICK = Plan(
 FULL = Plan(
     architectures=(
         ("softmax", 1.0),
+        ("mlp", 0.25),
         ("mlp", 1.0),
-        ("cnn", 0.5),
-        ("cnn", 1.0),
-        ("cnn", 2.0),
-        ("resnet", 0.5),
-        ("resnet", 1.0),
-        ("resnet", 2.0),
+        ("mlp", 4.0),
+        *(("cnn", width) for width in (0.25, 0.5, 1.0, 2.0, 4.0)),
+        *(("resnet", width) for width in (0.25, 0.5, 1.0, 2.0, 4.0)),
     ),
     batch_sizes=(128, 32, 64, 256, 512, 1024),
     num_images=55_000,
+    epoch_work=100_000_000_000,
     num_epochs=4,
     server=True,
 )
-"""All of Fashion-MNIST's training pictures, larger networks, more batch sizes, and the app's server."""
+"""From softmax regression to a residual network four times as wide, more batch sizes, and the app's server: about a
+quarter of an hour on two processor cores."""
 
 
 def plan_for(base: Plan, devices: tuple[str, ...], frameworks: tuple[str, ...]) -> Plan:
@@ -256,7 +283,16 @@ def plan_for(base: Plan, devices: tuple[str, ...], frameworks: tuple[str, ...]) 
     return base.replace(devices=devices, frameworks=frameworks, dataset=datasets.usable()[0])
 
 
+def kind_of(run: Run) -> str:
+    """What a benchmark's folder measures: "grid", which is this module's plan, or one of `benchmark_accuracy.KINDS`."""
+    try:
+        values = json.loads((run.folder / PLAN_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return GRID  # its reader says what is wrong with it
+    return str(values.get("kind", GRID)) if isinstance(values, dict) else GRID
+
+
 def short_name(architecture: str, width: float) -> str:
     """A network's name beside a point of a chart: "CNN", "ResNet x2"."""
-    name = {"softmax": "Softmax", "mlp": "MLP", "cnn": "CNN", "resnet": "ResNet"}[architecture]
+    name = {"softmax": "Softmax", "mlp": "MLP", "strided": "Quick CNN", "cnn": "CNN", "resnet": "ResNet"}[architecture]
     return name if width == 1.0 else f"{name} x{width:g}"

@@ -20,7 +20,7 @@ from typing import Any
 import pandas as pd
 
 from fashion import evaluation, machine, runs
-from fashion.benchmark_plan import Plan, short_name
+from fashion.benchmark_plan import GRID, Plan, kind_of, short_name
 from fashion.errors import RunError, SettingsError
 from fashion.settings import FRAMEWORKS
 
@@ -164,7 +164,7 @@ def measured_here() -> tuple[list[Measurement], list[str]]:
     """What was measured on this machine, newest first, also while it goes on; and unusable files as for `load_recorded`."""
     found, unusable = [], []
     for run in runs.list_runs(kind="benchmark"):
-        if not (run.folder / FILE).exists():
+        if kind_of(run) != GRID or not (run.folder / FILE).exists():
             continue
         try:
             results = read(run.folder / FILE)
@@ -240,20 +240,6 @@ def table(measurements: list[Measurement]) -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
-
-
-def speed_up(rows: pd.DataFrame, measurement: Measurement) -> pd.DataFrame:
-    """How many times faster a GPU was than the CPU of the same measurement: framework, device, network, ratio.
-
-    `rows`: `table` of that measurement alone. Empty where it has not both.
-    """
-    cells = [cell for cell in measurement.results["cells"] if not cell["problem"]]
-    rows = rows.assign(place=[cell["device"] for cell in cells])
-    on_cpu = rows[rows.main_batch & (rows.place == "cpu")]
-    on_gpu = rows[rows.main_batch & (rows.place != "cpu")]
-    both = on_gpu.merge(on_cpu[["framework", "network", "images_per_second"]], on=["framework", "network"])
-    both["ratio"] = both["images_per_second_x"] / both["images_per_second_y"]
-    return both[["series", "framework", "device", "network", "num_multiply_adds", "batch_size", "ratio"]]
 
 
 def problems(measurements: list[Measurement]) -> list[str]:
@@ -356,6 +342,9 @@ def figures(results: dict) -> dict[str, str]:
         worker = server["worker"]
         values["Worker: first step"] = f"{worker['first_step_seconds']:.1f} s"
         values["Worker: most memory"] = _megabytes(worker["peak_memory_bytes"])
+    if warm := server.get("warm_worker"):
+        values["Spare worker: first step"] = f"{warm['first_step_seconds']:.1f} s"
+        values["Spare worker: memory while it waits"] = _megabytes(warm["waiting_memory_bytes"])
     return values
 
 

@@ -23,6 +23,7 @@ import psutil
 
 from fashion import jobs, runs
 from fashion.settings import RunSettings
+from fashion.warm_worker import Spare
 
 TRAINING_LIBRARIES = ("tensorflow", "keras", "torch", "jax")
 _LIMIT_SECONDS = 120.0
@@ -36,6 +37,7 @@ def measure(dataset: str, check_stop: Callable[[], None] = lambda: None) -> dict
     - page: the landing page drawn in a fresh process, its memory then, and which training libraries it loaded.
     - prediction: in a fresh process, importing and loading a model until the first answer, then the median.
     - worker: from starting a worker until its first point of the curve is written, and its largest memory.
+    - warm_worker: the same for a spare one that had loaded everything, and its memory while it waited.
 
     `check_stop` is called several times a second and may raise to end it.
     """
@@ -45,6 +47,7 @@ def measure(dataset: str, check_stop: Callable[[], None] = lambda: None) -> dict
         "page": _ask("page", [], check_stop),
         "prediction": _ask("predict", [str(model.folder)], check_stop) if model else None,
         "worker": _worker(dataset, check_stop),
+        "warm_worker": _worker(dataset, check_stop, warm=True),
     }
 
 
@@ -72,16 +75,21 @@ def _server(check_stop: Callable[[], None]) -> dict[str, Any] | None:
     return None
 
 
-def _worker(dataset: str, check_stop: Callable[[], None]) -> dict[str, Any] | None:
+def _worker(dataset: str, check_stop: Callable[[], None], warm: bool = False) -> dict[str, Any] | None:
     """One epoch of the smallest network, in a folder that is thrown away."""
     settings = RunSettings(dataset=dataset, architecture="softmax", epochs=1, num_train=5_000)
     with tempfile.TemporaryDirectory() as folder:
         run = runs.Run(Path(folder))
         runs.write_json(run.folder / "settings.json", settings.to_json())
         runs.write_json(run.folder / "status.json", {"state": "queued"})
-        first_step, memory = None, 0
+        first_step, memory, spare, idle = None, 0, None, None
+        if warm:
+            spare = Spare(jobs.worker_environment(settings))
+            if not spare.wait_until_ready():
+                return None
+            idle = _memory_bytes(spare.process_id)
         started = time.perf_counter()
-        child = jobs.start_worker(run)
+        child = jobs.start_worker(run, spare=spare)
         try:
             while child.poll() is None and time.perf_counter() - started < _LIMIT_SECONDS:
                 check_stop()
@@ -91,9 +99,12 @@ def _worker(dataset: str, check_stop: Callable[[], None]) -> dict[str, Any] | No
                 time.sleep(0.02)
         finally:
             _end(child)
+            if spare:
+                spare.close()
         if first_step is None:
             return None
-        return {"first_step_seconds": first_step, "peak_memory_bytes": memory}
+        waiting = {"waiting_memory_bytes": idle} if warm else {}
+        return {"first_step_seconds": first_step, "peak_memory_bytes": memory, **waiting}
 
 
 def _ask(question: str, arguments: list[str], check_stop: Callable[[], None]) -> dict[str, Any] | None:

@@ -22,6 +22,7 @@ from fashion import (
     jobs,
     photos,
     runs,
+    snapshots,
     summary,
 )
 from fashion.errors import DataError, FashionError, ModelError, SettingsError
@@ -118,6 +119,7 @@ def train(options: argparse.Namespace) -> int:
         _check_data(settings.dataset)
     elif problem := feature_store.obstacle(settings):
         raise DataError(problem)
+    snapshots.check(settings, jobs.free_disk_bytes())
     run = runs.create(settings)
     if jobs.claim(run):  # else a server on the same folder of runs has taken it: its worker is followed
         jobs.start_worker(run)
@@ -209,6 +211,8 @@ def evaluate(options: argparse.Namespace) -> int:
         if predictor.sees_photos
         else datasets.load(name)
     )
+    known = set(predictor.classes) <= set(data.info.classes)
+    data = datasets.of_classes(data, predictor.classes if known else ())
     split = data.split(options.split)
     started = time.perf_counter()
     probabilities = predictor.predict(split.images)

@@ -123,6 +123,17 @@ def installed_frameworks() -> tuple[str, ...]:
     return tuple(name for name in FRAMEWORKS if importlib.util.find_spec(name))
 
 
+def default_framework() -> str:
+    """The framework to compute with where none is asked for: KERAS_BACKEND's, else the first that is installed."""
+    asked = os.environ.get("KERAS_BACKEND", "")
+    return asked if asked in FRAMEWORKS else next(iter(installed_frameworks()), next(iter(FRAMEWORKS)))
+
+
+def not_installed(framework: str) -> str:
+    """What to say of a framework that is not there, and what to do."""
+    return f"{FRAMEWORKS[framework]} is not installed. Install it with: pip install {framework}"
+
+
 def devices(framework: str = "tensorflow", timeout_seconds: float = 60, refresh: bool = False) -> Devices:
     """The GPUs that the framework ("tensorflow", "torch" or "jax") can use.
 
@@ -262,7 +273,7 @@ def _ask(framework: str, timeout_seconds: float) -> tuple[tuple[str, ...], str |
     """(names of the GPUs, problem in words) from a process that imports the framework."""
     title = FRAMEWORKS[framework]
     if not importlib.util.find_spec(framework):
-        return (), f"{title} is not installed. Install it with: pip install {framework}"
+        return (), not_installed(framework)
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
     try:
         # -P: a file beside the app must not stand in for a library.

@@ -1,40 +1,38 @@
-"""The benchmark page: how long training takes on CPU and on GPU as the network grows, measured here or recorded."""
+"""The benchmark page: what training costs in time and what it buys, measured on this machine or recorded on others."""
 
 import streamlit as st
 
-from fashion.ui import benchmark_view, frame, state
+from fashion.ui import (
+    benchmark_framework,
+    benchmark_growth,
+    benchmark_measure,
+    benchmark_minute,
+    benchmark_view,
+    frame,
+)
 
 frame.page(
     "Benchmark",
-    "How long does training take on the processor (CPU) and on a graphics card (GPU) as the network grows?",
+    "What does a model cost in time, and what does one get for it? Measure this machine, and compare it with recorded ones.",
 )
 
-CHARTS = {
-    "Time and cost": benchmark_view.time_and_cost,
-    "First epoch": benchmark_view.first_and_later,
-    "Batch size": benchmark_view.batch_size,
-    "Accuracy": benchmark_view.accuracy,
-    "CPU and GPU": benchmark_view.speed_up,
-    "All numbers": benchmark_view.everything,
+ANSWERS = {
+    "grid": benchmark_growth.answer,
+    "accuracy": benchmark_minute.answer,
+    "frameworks": benchmark_framework.answer,
 }
 
+kind = benchmark_view.question()
 # Asking which devices there are may take seconds: the results are drawn first, below.
 measuring = st.container()
-found = benchmark_view.found()
+found = benchmark_view.found(kind)
 if found:
-    shown = benchmark_view.choice(found)
-    name = st.segmented_control(
-        "Chart",
-        list(CHARTS),
-        default="Time and cost",
-        required=True,
-        label_visibility="collapsed",
-        **state.in_url(state.CHART),
-    )
+    shown = benchmark_view.choice(kind, found)
     if shown:
         benchmark_view.problems(shown)
-        CHARTS[name](shown)
+        ANSWERS[kind](shown)
+        benchmark_view.files(shown)
 else:
-    benchmark_view.nothing_yet()
+    benchmark_view.nothing_yet(kind)
 with measuring:
-    benchmark_view.measure()
+    benchmark_measure.measure(kind)

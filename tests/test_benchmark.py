@@ -3,23 +3,19 @@
 The measuring process is played by a stub, except in the slow test. Run: python -m pytest tests/test_benchmark.py
 """
 
-import argparse
 import json
 import math
-import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
-from fashion import benchmark, benchmark_results, datasets, machine, runs
-from fashion.benchmark_plan import FULL, QUICK, Cell, Plan, plan_for
+from fashion import benchmark, benchmark_child, benchmark_results, datasets, machine, runs
+from fashion.benchmark_plan import FULL, QUICK, Plan, plan_for
 from fashion.benchmark_results import Measurement
 from fashion.errors import JobError, RunError, SettingsError
 from fashion.worker import Reporter, StopRequested
 
-ROOT = Path(__file__).resolve().parents[1]
 TINY = Plan(
     architectures=(("softmax", 1.0), ("mlp", 0.25)),
     batch_sizes=(128, 32),
@@ -164,7 +160,9 @@ def test_json_that_is_no_plan_is_refused_in_words(values, complaint):
 
 def test_the_expected_time_grows_with_the_network_and_falls_with_the_speed():
     """Twice the width is about four times the arithmetic; a faster machine needs less."""
-    narrow, wide = (FULL.replace(architectures=(("resnet", width),), server=False) for width in (1.0, 2.0))
+    narrow, wide = (
+        FULL.replace(architectures=(("resnet", width),), epoch_work=0, server=False) for width in (1.0, 2.0)
+    )
 
     assert 3 < wide.estimate_seconds() / narrow.estimate_seconds() < 4.5
     assert wide.estimate_seconds({"cpu": 1e12}) < wide.estimate_seconds({"cpu": 1e11})
@@ -230,7 +228,7 @@ if request["live"]:
 @pytest.fixture
 def stub(monkeypatch):
     """Call it with a mode to play the measuring process."""
-    monkeypatch.setattr(benchmark, "_busy_fraction", lambda: 0.0)
+    monkeypatch.setattr(benchmark_child, "busy_fraction", lambda: 0.0)
 
     def play(mode):
         monkeypatch.setattr(benchmark, "_MEASURING_PROCESS", ("-c", f"MODE = {mode!r}\n{STUB}"))
@@ -329,6 +327,35 @@ def test_a_stop_keeps_what_was_measured_and_ends_the_process(stub):
     assert time.monotonic() - asked[0] < 2
 
 
+def test_a_stopped_benchmark_goes_on_where_it_was(stub):
+    """The first cell is kept as it was measured; only the other two are measured, and no second process is listed."""
+    stub("wait")
+    run = benchmark.create(TINY)
+    reporter = Reporter(run)
+    reporter.stop_reason = lambda: (
+        "Stopped." if (run.folder / "results.json").exists() and benchmark.record(run)["cells"] else None
+    )
+    with pytest.raises(StopRequested):
+        benchmark.measure(run, reporter)
+    before = benchmark.record(run)
+    before["cells"][0]["correct"] = 7  # to know it again
+    runs.write_json(run.folder / "results.json", before)
+    reporter.stop_reason = lambda: None
+    stub("well")
+
+    benchmark.measure(run, reporter)
+    reporter.end(state="finished")
+
+    after = benchmark.record(run)
+    assert [(cell["architecture"], cell["correct"]) for cell in after["cells"]] == [
+        ("softmax", 7),
+        ("mlp", 8),
+        ("mlp", 8),
+    ]
+    assert len(after["processes"]) == 1
+    assert len(after["live_progress"]) == 1
+
+
 def test_a_damaged_plan_file_is_told_in_words():
     """The folder is named, and what to do."""
     run = benchmark.create(TINY)
@@ -394,24 +421,6 @@ def test_two_measurements_of_one_machine_have_different_names_on_charts():
         "CPU AMD Example, 4 cores, recorded 2026-04-01",
     ]
     assert names(one, same_day)[0] == "CPU AMD Example, 4 cores, recorded 2026-03-01 a"
-
-
-def test_the_speed_up_compares_devices_of_one_measurement():
-    """The GPU needs twice the time for the small network and a twelfth for the large one."""
-    one = Measurement("x", results())
-
-    rows = benchmark_results.speed_up(benchmark_results.table([one]), one)
-
-    assert list(zip(rows.network, rows.ratio, strict=True)) == [("Softmax", 0.5), ("CNN", 12.0)]
-
-
-def test_without_a_gpu_there_is_no_speed_up():
-    """An empty table, from which the page makes a sentence."""
-    values = results()
-    values["cells"] = values["cells"][:2]
-    one = Measurement("x", values)
-
-    assert benchmark_results.speed_up(benchmark_results.table([one]), one).empty
 
 
 def test_measured_speed_is_that_of_the_larger_networks():
@@ -496,80 +505,3 @@ def test_a_measurement_shows_once_it_has_a_result():
     (one,) = benchmark_results.measured_here()[0]
     assert one.title.startswith("this machine, 2026-03-01 ")
     assert not one.recorded
-
-
-# The command line
-
-
-def options(*arguments):
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--json", action="store_true")
-    benchmark.add_arguments(parser)
-    return parser.parse_args(arguments)
-
-
-@pytest.fixture
-def one_gpu(monkeypatch):
-    found = machine.Devices("tensorflow", ("Example GPU 7",), None, "")
-    monkeypatch.setattr(machine, "devices", lambda framework: found)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "expected"),
-    [
-        ([], QUICK.replace(devices=("cpu", "gpu:0"))),
-        (["--quick", "--devices", "cpu"], QUICK),
-        (["--full"], FULL.replace(devices=("cpu", "gpu:0"))),
-        (["--quick", "--server", "--devices", "cpu"], QUICK.replace(server=True)),
-        (["--server"], QUICK.replace(architectures=(), server=True)),
-    ],
-)
-def test_options_become_a_plan(one_gpu, monkeypatch, arguments, expected):
-    """Without --devices, everything that is here is measured; --server alone measures only the server."""
-    monkeypatch.setattr(datasets, "usable", lambda: ["fashion-mnist", "sketches"])
-
-    assert benchmark._asked_plan(options(*arguments)) == expected
-
-
-def test_a_plan_file_that_is_not_there_is_told_in_words(tmp_path):
-    """No traceback for a mistyped name."""
-    with pytest.raises(SettingsError, match="--plan must be a file that can be read"):
-        benchmark._asked_plan(options("--plan", str(tmp_path / "none.json")))
-
-
-def test_the_benchmark_loads_no_training_library():
-    """The server imports it; half a gigabyte and four seconds stay in the measuring process."""
-    statement = (
-        "from fashion import benchmark, benchmark_cell, benchmark_server; import sys; print(*sys.modules)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", statement], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-
-    assert not {"tensorflow", "keras", "torch", "jax", "streamlit"} & set(done.stdout.split())
-
-
-@pytest.mark.slow
-def test_a_tiny_plan_is_measured_from_the_command_line(tmp_path, capsys):
-    """The last line is one JSON document, which can be recorded and read again, with believable numbers."""
-    (tmp_path / "plan.json").write_text(json.dumps(TINY.replace(architectures=(("softmax", 1.0),), batch_sizes=(64,)).to_json()))  # fmt: skip
-
-    status = benchmark.command_line(
-        options("--plan", str(tmp_path / "plan.json"), "--output", str(tmp_path / "out"))
-    )
-
-    assert status == 0
-    measured = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
-    (written,) = (tmp_path / "out").glob("*.json")
-    assert benchmark_results.read(written) == measured
-    (cell,) = measured["cells"]
-    assert Cell("tensorflow", "cpu", "softmax", 1.0, 64) == Cell(
-        *(cell[name] for name in ("framework", "device", "architecture", "width", "batch_size"))
-    )
-    assert (cell["num_images"], cell["num_parameters"], cell["n"]) == (960, 7_850, 1_000)
-    assert len(cell["epoch_seconds"]) == 2
-    assert cell["epoch_seconds"][0] > cell["epoch_seconds"][1] > 0
-    assert cell["correct"] > 500
-    assert measured["live_progress_ratio"] > 0
-    assert measured["processes"][0]["peak_gflops"] > 1
-    assert 2e8 < measured["processes"][0]["peak_memory_bytes"] < 1e10

@@ -1,23 +1,29 @@
-"""The Benchmark page: empty, with recorded results, with results from here, and while it measures.
+"""The Benchmark page's first question: empty, with recorded results, with results from here, and while it measures.
 
 Run: python -m pytest tests/test_pages_benchmark.py
 """
 
 import ast
 import json
-from pathlib import Path
 
 import pandas as pd
 import pytest
-from streamlit.testing.v1 import AppTest
+from benchmark_page import ROOT, open_page, press, words
 
-from fashion import benchmark, benchmark_results, datasets, jobs, machine, runs
+from fashion import benchmark, benchmark_accuracy, benchmark_results, datasets, jobs, machine, runs
 from fashion.benchmark_plan import FULL, QUICK
 from fashion.ui import benchmark_charts, state
 
-ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "pages" / "benchmark.py"
-CHARTS = ("Time and cost", "First epoch", "Batch size", "Accuracy", "CPU and GPU", "All numbers")
+CHARTS = (
+    "Time and cost",
+    "Pictures per second",
+    "Share of peak",
+    "First epoch",
+    "Batch size",
+    "CPU and GPU",
+    "All numbers",
+)
 
 
 def results(device="cpu", device_name=None, **changes):
@@ -88,6 +94,7 @@ def recorded(tmp_path, monkeypatch):
     folder = tmp_path / "benchmarks"
     folder.mkdir()
     monkeypatch.setattr(benchmark_results, "RECORDED", folder)
+    monkeypatch.setattr(benchmark_accuracy, "RECORDED", folder)
     return folder
 
 
@@ -110,30 +117,13 @@ def measured_here(state_word="finished", **changes):
     return run
 
 
-def open_page(**url):
-    at = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=30)
-    for key, value in url.items():
-        at.query_params[key] = value
-    return at.switch_page("pages/benchmark.py").run()
-
-
-def words(at):
-    kinds = (at.title, at.subheader, at.markdown, at.caption, at.info, at.warning, at.error, at.success)
-    return "\n".join(element.value for kind in kinds for element in kind)
-
-
-def press(at, label):
-    (button,) = [button for button in at.button if button.label == label]
-    return button.click().run()
-
-
 def test_a_new_visitor_reads_the_question_and_what_it_will_take():
     """Before the first result: the question, the number of measurements, the expected time, and Start."""
     at = open_page()
 
     assert not at.exception
-    assert "How long does training take" in words(at)
-    assert "Nothing was measured yet" in words(at)
+    assert "How does training time grow with the network" in words(at)
+    assert "Nothing was measured or recorded for this question yet. Press Start" in words(at)
     assert "6 measurements on Fashion-MNIST: about **2 min" in words(at)
     assert "No graphics card is seen here" in words(at)
     assert "Start" in [button.label for button in at.button]
@@ -143,9 +133,32 @@ def test_the_full_plan_announces_its_own_time():
     """Choosing Full changes the number of measurements before anything is started."""
     at = open_page()
 
-    at.button_group(key="_benchmark_size").set_value("Full").run()
+    at.button_group(key="_benchmark_size_grid").set_value("Full").run()
 
-    assert "13 measurements on Fashion-MNIST" in words(at)
+    assert "20 measurements on Fashion-MNIST" in words(at)
+
+
+def test_a_grid_that_would_not_fit_is_cut_with_a_note(monkeypatch):
+    """With 2,000 MB in all, the widest residual network is left out before anything is started, and named."""
+    monkeypatch.setenv("FASHION_MEMORY_MB", "2000")
+    at = open_page()
+
+    at.button_group(key="_benchmark_size_grid").set_value("Full").run()
+
+    assert "Left out for memory: ResNet x4. 1,600 MB may be taken beside the server." in words(at)
+    press(at, "Start")
+    (run,) = runs.list_runs(kind="benchmark")
+    assert ("resnet", 4.0) not in benchmark.plan_of(run).architectures
+
+
+def test_a_machine_on_which_nothing_fits_is_refused_in_words(monkeypatch):
+    """The reason stands where Start would be."""
+    monkeypatch.setenv("FASHION_MEMORY_MB", "1000")
+
+    at = open_page()
+
+    assert "A benchmark must fit into 600 MB beside the server" in at.error[0].value
+    assert "Start" not in [button.label for button in at.button]
 
 
 def test_start_queues_a_benchmark_and_shows_its_place():
@@ -194,7 +207,7 @@ def test_stop_asks_the_measurement_to_stop():
 
 @pytest.mark.parametrize("chart", CHARTS)
 def test_every_chart_is_drawn_from_results_here_and_recorded(recorded_gpu, chart):
-    """Six sections, none of which fails, each with its machine, versions, date and command."""
+    """Seven sections, none of which fails, each with its machine, versions, date and command."""
     measured_here()
 
     at = open_page(chart=chart)
@@ -228,7 +241,10 @@ def test_the_speed_up_stands_in_its_table(recorded_gpu):
     """Ten times the pictures per second are a ratio of ten."""
     at = open_page(chart="CPU and GPU")
 
-    assert at.dataframe[0].value["ratio"].tolist() == [10.0, 10.0]
+    table = at.dataframe[0].value
+    assert table["times faster"].tolist() == [10.0, 10.0]
+    assert table["95 % interval from"].notna().all()
+    assert "with start-up and building included, the graphics card pays for one epoch from" in words(at)
 
 
 def test_all_numbers_hold_the_figures_that_are_no_chart():
@@ -256,14 +272,22 @@ def test_a_measurement_of_the_server_alone_has_figures_but_no_charts(chart):
 
 
 def test_every_accuracy_comes_with_its_number_of_pictures_and_interval():
-    """The table behind the chart has them, and the sentence under it says how they were made."""
+    """The table behind each chart has them."""
     measured_here()
 
-    at = open_page(chart="Accuracy")
+    row = open_page().dataframe[0].value.iloc[0]
 
-    row = at.dataframe[0].value.iloc[0]
     assert (row["95 % interval from"], row["95 % interval to"]) == pytest.approx((0.8531, 0.8667), abs=1e-4)
-    assert "95 % interval on 10,000 test pictures. A full training reaches more" in words(at)
+    assert row["test pictures"] == 10_000
+
+
+def test_the_share_of_peak_is_told_with_the_peak():
+    """A share says little without what it is of, which was measured in the same run."""
+    measured_here()
+
+    assert "measured in the same run: CPU 120 GFLOPS; batch size 128" in words(
+        open_page(chart="Share of peak")
+    )
 
 
 def test_times_from_a_busy_machine_carry_a_warning():
@@ -307,21 +331,33 @@ def test_a_file_that_cannot_be_read_is_named(recorded, recorded_gpu):
     ],
 )
 def test_a_measurement_that_ended_early_says_why(state_word, said):
-    """And Start is offered again."""
+    """And Start is offered again, and Resume."""
     run = measured_here(state_word)
     runs.set_status(run, reason="The disk is full.")
 
     at = open_page()
 
     assert said in words(at)
-    assert "Start" in [button.label for button in at.button]
+    assert {"Start", "Resume"} <= {button.label for button in at.button}
+
+
+def test_a_measurement_that_was_cut_off_can_be_resumed():
+    """The same folder is queued again, with what was measured, and Stop takes the place of Start."""
+    run = measured_here("stopped")
+
+    at = press(open_page(), "Resume")
+
+    assert not at.exception
+    assert run.status().state == "queued"
+    assert len(benchmark.record(run)["cells"]) == 3
+    assert "Stop" in [button.label for button in at.button]
 
 
 def test_a_measurement_can_be_deleted():
     """One made on a busy machine need not stay."""
     measured_here()
 
-    press(open_page(chart="All numbers"), "Delete it for good")
+    press(open_page(), "Delete it for good")
 
     assert runs.list_runs(kind="benchmark") == []
 

@@ -17,24 +17,56 @@ _DASH = alt.Scale(domain=["measured here", "recorded elsewhere"], range=[[1, 0],
 _LOG = alt.Scale(type="log", nice=False, padding=38)
 
 
-def time_and_cost(rows: pd.DataFrame) -> alt.LayerChart:
-    """Seconds per epoch over multiply-adds, both logarithmic, a line per series."""
+_COST_AXES = {
+    "seconds_per_60000": ("seconds per epoch of 60,000 pictures", ",~g"),
+    "images_per_second": ("pictures per second while training", "~s"),
+    "share_of_peak": ("share of matrix multiplication", ".0%"),
+}
+
+
+def over_cost(rows: pd.DataFrame, field: str) -> alt.LayerChart:
+    """One of `_COST_AXES` over multiply-adds, both logarithmic but for a share, a line per series.
+
+    Where networks come in several widths, every kind of network has a line of its own.
+    """
+    kind = rows.network.str.partition(" ")[0]
+    widths = rows.groupby(["series", kind])["network"].transform("nunique")
+    rows = rows.assign(line=rows.series + (" " + kind).where(widths > 1, ""))
     x = alt.X(
         "num_multiply_adds:Q",
         title="multiply-adds per picture",
         scale=_LOG,
         axis=_log_axis(rows.num_multiply_adds, "~s", (1,)),
     )
-    y = alt.Y(
-        "seconds_per_60000:Q",
-        title="seconds per epoch of 60,000 pictures",
-        scale=_LOG,
-        axis=_log_axis(rows.seconds_per_60000, ",~g"),
-    )
+    title, number_format = _COST_AXES[field]
+    if field == "share_of_peak":
+        # Below nought is room for the names of the smallest networks.
+        highest = rows[field].max()
+        scale = alt.Scale(domain=[-0.12 * highest, 1.1 * highest], nice=False)
+        shares = alt.Axis(format=number_format, values=_steps(highest))
+        y = alt.Y(f"{field}:Q", title=title, scale=scale, axis=shares)
+    else:
+        y = alt.Y(f"{field}:Q", title=title, scale=_LOG, axis=_log_axis(rows[field], number_format))
     base = _series(rows, x, y)
     # One name per network, at its uppermost point, is enough: the others stand below it.
-    named = rows.loc[rows.groupby("network")["seconds_per_60000"].idxmax()]
-    return (_line(base) + _points(base, rows) + _names(named, x, y, dy=-15)).properties(height=420)
+    named = rows.loc[rows.groupby("network")[field].idxmax()]
+    kinds = named.network.str.partition(" ")
+    wide = kinds[2] != ""
+    # Beside the plain network of its line, "x2" says enough; residual networks have theirs below, where there is room.
+    named = named.assign(network=kinds[2].where(wide & kinds[0].isin(named.network[~wide]), named.network))
+    # Of several widths the ends are enough.
+    cost = named.groupby(kinds[0])["num_multiply_adds"]
+    ends = (named.num_multiply_adds == cost.transform("min")) | (
+        named.num_multiply_adds == cost.transform("max")
+    )
+    shown = ends | ~wide
+    # With many networks every other kind has its names under its lowest point instead.
+    below = kinds[0].isin(["MLP", "ResNet"]) & (len(named) > 6)
+    layers = [_line(base, "line"), _points(base, rows), _names(named[shown & ~below], x, y, dy=-15)]
+    if below.any():
+        lowest = rows.loc[rows.groupby("network")[field].idxmin(), field].to_numpy()
+        layers.append(_names(named.assign(**{field: lowest})[shown & below], x, y, dy=17))
+    return alt.layer(*layers).properties(height=_height(340, rows))
 
 
 def batch_size(rows: pd.DataFrame) -> alt.LayerChart:
@@ -46,27 +78,7 @@ def batch_size(rows: pd.DataFrame) -> alt.LayerChart:
     numbers = base.mark_text(dy=-15).encode(
         text=alt.Text("images_per_second:Q", format=",.0f"), color=alt.value(charts.MIDDLE_GREY)
     )
-    return (_line(base) + _points(base, rows) + numbers).properties(height=340)
-
-
-def accuracy(rows: pd.DataFrame) -> alt.LayerChart:
-    """Test accuracy with its interval over the seconds of training, a mark per network and series."""
-    x = alt.X(
-        "train_seconds:Q",
-        title="seconds of training (logarithmic)",
-        scale=_LOG,
-        axis=_log_axis(rows.train_seconds, ",~g"),
-    )
-    y = alt.Y("accuracy:Q", title="test accuracy", scale=alt.Scale(zero=False), axis=alt.Axis(format="~%"))
-    base = _series(rows, x, y)
-    interval = base.mark_rule(strokeWidth=2).encode(
-        y=alt.Y("accuracy_low:Q", scale=alt.Scale(zero=False)), y2="accuracy_high:Q"
-    )
-    # A network is about as accurate wherever it was trained: its slowest mark is named, the others stand beside it.
-    named = rows.loc[rows.groupby("network")["train_seconds"].idxmax()]
-    return (interval + _points(base, rows) + _names(named, x, y, align="right", dx=-11)).properties(
-        height=380
-    )
+    return (_line(base) + _points(base, rows) + numbers).properties(height=_height(280, rows))
 
 
 def first_epoch(rows: pd.DataFrame) -> alt.LayerChart:
@@ -98,23 +110,57 @@ def first_epoch(rows: pd.DataFrame) -> alt.LayerChart:
 
 
 def speed_up(rows: pd.DataFrame) -> alt.LayerChart:
-    """Bars per network: how many times faster the GPU was; the line at 1 is the CPU.
+    """Bars per network: how many times faster the GPU was, with its interval; the line at 1 is the CPU.
 
-    `rows`: as from `benchmark_results.speed_up`.
+    `rows`: as from `benchmark_devices.speed_up`.
     """
-    base = alt.Chart(rows).encode(
-        y=_networks(rows),
-        x=alt.X("ratio:Q", title="times faster than the CPU", axis=alt.Axis(tickCount=5)),
-        tooltip=["network:N", "series:N", alt.Tooltip("ratio:Q", title="times faster", format=".2f")],
-    )
+    base = alt.Chart(rows).encode(y=_networks(rows))
     if rows.series.nunique() > 1:
         base = base.encode(yOffset="series:N")
-    bars = base.mark_bar(size=14).encode(color=_colour(rows, "square"))
-    labels = base.mark_text(align="left", dx=6).encode(
-        text=alt.Text("ratio:Q", format=".1f"), color=alt.value(charts.MIDDLE_GREY)
+    x = alt.X("ratio:Q", title="times faster than the CPU", axis=alt.Axis(tickCount=5))
+    tooltip = [
+        alt.Tooltip("network:N"),
+        alt.Tooltip("series:N"),
+        alt.Tooltip("ratio:Q", title="times faster", format=".2f"),
+        alt.Tooltip("low:Q", title="95 % from", format=".2f"),
+        alt.Tooltip("high:Q", title="95 % to", format=".2f"),
+        alt.Tooltip("ratio_1:Q", title="with start-up, one epoch", format=".2f"),
+        alt.Tooltip("ratio_10:Q", title="with start-up, 10 epochs", format=".2f"),
+    ]
+    bars = base.mark_bar(size=14, opacity=0.75).encode(x=x, color=_colour(rows, "square"), tooltip=tooltip)
+    # With two epochs an interval may be far longer than any bar.
+    interval = base.mark_rule(strokeWidth=2, color=charts.MIDDLE_GREY, clip=True).encode(
+        x=alt.X("low:Q", scale=alt.Scale(domainMin=0, domainMax=1.25 * rows.ratio.max())), x2="high:Q"
+    )
+    labels = base.mark_text(align="left", dx=4, dy=-11).encode(
+        x=alt.X("ratio:Q"), text=alt.Text("ratio:Q", format=".1f"), color=alt.value(charts.MIDDLE_GREY)
     )
     one = alt.Chart(pd.DataFrame({"ratio": [1.0]})).mark_rule(color=charts.MIDDLE_GREY).encode(x="ratio:Q")
-    return (bars + labels + one).properties(height=max(200, 34 * len(rows) + 60))
+    return (bars + interval + labels + one).properties(height=max(200, 40 * len(rows) + 60))
+
+
+_SPEED_UP_WORDS = {
+    "network": "network",
+    "series": "graphics card and result",
+    "batch_size": "batch size",
+    "num_multiply_adds": "multiply-adds per picture",
+    "ratio": "times faster",
+    "low": "95 % interval from",
+    "high": "95 % interval to",
+    "num_cpu_epochs": "CPU epochs",
+    "num_gpu_epochs": "GPU epochs",
+    "ratio_1": "with start-up, one epoch",
+    "ratio_10": "with start-up, 10 epochs",
+    "pays_after_epochs": "pays from epochs",
+}
+
+
+def speed_up_in_words(rows: pd.DataFrame) -> pd.DataFrame:
+    """The table of `benchmark_devices.speed_up` with columns named in words; "never" where the GPU is always later."""
+    pays = ["never" if value == math.inf else f"{value:.0f}" for value in rows.pays_after_epochs]
+    digits = dict.fromkeys(("ratio", "low", "high", "ratio_1", "ratio_10"), 3)
+    rows = rows.round(digits).assign(pays_after_epochs=pays)
+    return rows[list(_SPEED_UP_WORDS)].rename(columns=_SPEED_UP_WORDS)
 
 
 _WORDS = {
@@ -150,12 +196,23 @@ def in_words(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.round(digits)[list(_WORDS)].rename(columns=_WORDS)
 
 
+def _steps(highest: float) -> list[float]:
+    """Tenths from nought to `highest`; hundredths where that is less than two tenths."""
+    step = 0.1 if highest >= 0.2 else 0.01
+    return [round(number * step, 2) for number in range(int(highest * 1.1 / step) + 1)]
+
+
 def _log_axis(values: pd.Series, number_format: str, steps: tuple[int, ...] = (1, 2, 5)) -> alt.Axis:
     """An axis with grid lines at few round numbers: by itself, a logarithmic one has nine per power of ten."""
     low, high = math.floor(math.log10(values.min())), math.ceil(math.log10(values.max()))
     decades = range(low - 1, high + 1)
     ticks = [step * 10.0**power for power in decades for step in steps]
     return alt.Axis(values=ticks, format=number_format, labelOverlap=True)
+
+
+def _height(plot: int, rows: pd.DataFrame) -> int:
+    """The height of a chart whose legend has a line per series: on a page it is taken from the chart's."""
+    return plot + 32 * rows.series.nunique()
 
 
 def _series(rows: pd.DataFrame, x: alt.X, y: alt.Y) -> alt.Chart:
@@ -182,9 +239,9 @@ def _legend(**options) -> alt.Legend:
     return alt.Legend(title=None, orient="top", columns=1, labelLimit=300, **options)
 
 
-def _line(base: alt.Chart) -> alt.Chart:
+def _line(base: alt.Chart, detail: str = "series") -> alt.Chart:
     return base.mark_line(strokeWidth=2).encode(
-        detail=["series:N"], strokeDash=alt.StrokeDash("measured:N", scale=_DASH, legend=None)
+        detail=[f"{detail}:N"], strokeDash=alt.StrokeDash("measured:N", scale=_DASH, legend=None)
     )
 
 

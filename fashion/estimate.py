@@ -1,10 +1,11 @@
 """How long a run will probably take on this machine, from what was measured here before.
 
-The guess scales measured speed with the network's multiply-adds. It is told with its range and its basis, and is
+How accurate it will be is in `expected_accuracy.py`. The guess scales measured speed with the network's multiply-adds. It is told with its range and its basis, and is
 no more than that: other work on the machine changes it. Runs with a pretrained network consist of parts that differ a
 hundredfold in speed, so each part is guessed on its own.
 """
 
+import math
 import os
 import statistics
 from dataclasses import dataclass
@@ -38,7 +39,9 @@ _PRETRAINED_EXPORT_SECONDS = 8.0  # building, converting and comparing: 7 s on t
 class Estimate:
     """Seconds from pressing Start to a tested model: the guess, its range, and what it rests on, in words.
 
-    parts: what most of the time goes to, in words, where a run has parts of different kinds.
+    parts: what most of the time goes to, in words, where a run has parts of different kinds. The last three add up to
+    the seconds: until the first step, which for photos includes their vectors; training with its validations; test and
+    export.
     """
 
     seconds: float
@@ -46,6 +49,9 @@ class Estimate:
     high: float
     basis: str
     parts: tuple[str, ...] = ()
+    startup_seconds: float = 0.0
+    training_seconds: float = 0.0
+    finishing_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -59,12 +65,14 @@ class _Measured:
     seconds_per_tuned_photo: float | None = None
 
 
-def measured_here() -> list[_Measured]:
-    """The speeds of finished runs that were made on a machine like this one."""
+def measured_here(found: list[summary.RunSummary] | None = None) -> list[_Measured]:
+    """The speeds of finished runs that were made on a machine like this one; found: all runs, if they are at hand."""
+    if found is None:
+        found = summary.summarise_all(runs.list_runs())[0]
     here = machine.describe()
     return [
         _Measured(one.settings, one.images_per_second, one.startup_seconds, *_speeds_of_parts(one))
-        for one in summary.summarise_all(runs.list_runs())[0]
+        for one in found
         if one.test
         and one.images_per_second
         and (one.processor, one.num_cores) == (here.processor, here.num_cores)
@@ -81,7 +89,7 @@ def estimate(settings: RunSettings, measured: list[_Measured]) -> Estimate:
     ]
     if settings.pretrained:
         return _of_parts(settings, same_device)
-    sizes = datasets.DATASETS[settings.dataset].split_sizes
+    sizes = datasets.split_sizes(settings.dataset, settings.class_names)
     alike = [one for one in same_device if _kind(one.settings) == _kind(settings)]
     if alike:
         speeds = [_images_per_second(settings, one) for one in alike[:5]]
@@ -95,12 +103,42 @@ def estimate(settings: RunSettings, measured: list[_Measured]) -> Estimate:
         factor, basis = _UNMEASURED_FACTOR, "a rough guess: nothing was measured here yet"
     rate = statistics.median(speeds)
     startups = [one.startup_seconds for one in same_device if one.startup_seconds]
-    fixed = (statistics.median(startups) if startups else _STARTUP_SECONDS) + _EXPORT_SECONDS
+    startup = statistics.median(startups) if startups else _STARTUP_SECONDS
     num_train = min(settings.num_train, sizes["train"])
-    trained = settings.epochs * num_train
-    judged = (settings.epochs + 1) * sizes["validation"] + sizes["test"]
-    computing = (trained + judged * _FORWARD_SHARE) / rate
-    return Estimate(fixed + computing, fixed + computing / factor, fixed + computing * factor, basis)
+    epoch_seconds = (num_train + sizes["validation"] * _FORWARD_SHARE) / rate
+    judging = (sizes["validation"] + sizes["test"]) * _FORWARD_SHARE / rate
+    return _together(
+        settings, startup, settings.epochs * epoch_seconds, judging, _EXPORT_SECONDS, factor, basis
+    )
+
+
+def _together(
+    settings: RunSettings,
+    startup: float,
+    training: float,
+    judging: float,
+    export: float,
+    factor: float,
+    basis: str,
+    parts: tuple[str, ...] = (),
+    preparing: float = 0.0,
+) -> Estimate:
+    """The estimate from its parts; start-up and export are fixed, the others may take `factor` times as long or less."""
+
+    def total(factor: float) -> float:
+        trained = min(training * factor, settings.seconds_limit or math.inf)
+        return startup + preparing * factor + trained + judging * factor + export
+
+    return Estimate(
+        total(1.0),
+        total(1 / factor),
+        total(factor),
+        basis,
+        parts,
+        startup_seconds=startup + preparing,
+        training_seconds=min(training, settings.seconds_limit or math.inf),
+        finishing_seconds=judging + export,
+    )
 
 
 def in_words(seconds: float) -> str:
@@ -161,14 +199,24 @@ def _of_parts(settings: RunSettings, measured: list[_Measured]) -> Estimate:
     }
     # Start-up includes the vectors where they had to be computed; the shortest is the one without.
     startups = [one.startup_seconds for one in measured if one.startup_seconds]
-    fixed = min([*startups, _STARTUP_SECONDS]) + _PRETRAINED_EXPORT_SECONDS
-    computing = sum(seconds.values())
+    startup = min([*startups, _STARTUP_SECONDS])
+    vectors, head, fine_tuning, judged = seconds.values()
     basis = tuned_basis if tuning else vector_basis
     factor = 1.4 if basis else 2.5
     words = [f"{name} {in_words(value)}" for name, value in seconds.items() if value >= 1]
     parts = tuple(["vectors already stored", *words] if here else words)
     basis = basis or "a rough guess from another machine, two cores: nothing was measured here yet"
-    return Estimate(fixed + computing, fixed + computing / factor, fixed + computing * factor, basis, parts)
+    return _together(
+        settings,
+        startup,
+        head + fine_tuning,
+        judged,
+        _PRETRAINED_EXPORT_SECONDS,
+        factor,
+        basis,
+        parts,
+        preparing=vectors,
+    )
 
 
 def vectors_here(settings: RunSettings) -> bool:

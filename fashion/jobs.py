@@ -15,10 +15,11 @@ from dataclasses import dataclass
 
 import psutil
 
-from fashion import memory_need, runs
+from fashion import memory_need, runs, snapshots, warm_worker
 from fashion.errors import JobError, RunError
 from fashion.runs import Run
-from fashion.settings import RunSettings
+from fashion.settings import DEFAULTS, RunSettings
+from fashion.warm_worker import Spare
 
 STOP_SIGNAL_SECONDS = 2.0
 STOP_KILL_SECONDS = 20.0
@@ -35,6 +36,7 @@ class Limits:
     - deadline_seconds (FASHION_DEADLINE_SECONDS): after this long a run is stopped, keeping its best epoch.
     - memory_megabytes (FASHION_MEMORY_MB): what the server and one worker may take together; Streamlit's Community
       Cloud ends an app at 2,700.
+    - warm (FASHION_WARM, 0 or 1): whether a spare worker waits while nothing runs; unset, where the host has room.
     """
 
     num_workers: int = 1
@@ -42,6 +44,7 @@ class Limits:
     queue_length: int = 60
     deadline_seconds: int = 7200
     memory_megabytes: int = 2200
+    warm: bool = False
 
     @property
     def memory_bytes(self) -> float:
@@ -50,7 +53,7 @@ class Limits:
 
     @classmethod
     def from_environment(cls) -> "Limits":
-        """Raises JobError where a variable is not a whole number of at least one."""
+        """Raises JobError where a variable is not a whole number of at least one, or FASHION_WARM is neither 0 nor 1."""
         names = {
             "num_workers": "FASHION_WORKERS",
             "per_visitor": "FASHION_RUNS_PER_VISITOR",
@@ -68,7 +71,10 @@ class Limits:
                     f"{name} must be a whole number of at least 1. Received: {text!r}. Correct or unset it."
                 )
             values[field] = int(text)
-        return cls(**values)
+        warm = os.environ.get("FASHION_WARM")
+        if warm not in (None, "0", "1"):
+            raise JobError(f"FASHION_WARM must be 0 or 1. Received: {warm!r}. Correct or unset it.")
+        return cls(warm=warm_worker.sensible() if warm is None else warm == "1", **values)
 
 
 class LocalQueue:
@@ -85,6 +91,8 @@ class LocalQueue:
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._closed = False
+        self._spare: Spare | None = None
+        self._spare_for: RunSettings | None = DEFAULTS  # None: one was there since the last run, and is gone
 
     def start(self) -> "LocalQueue":
         """Begin to serve, in a thread that ends with the process."""
@@ -94,10 +102,12 @@ class LocalQueue:
     def submit(self, settings: RunSettings, visitor: str = "") -> Run:
         """Queue a new training run.
 
-        Raises JobError if this visitor, or the queue, has too many already, or the run would not fit into memory.
+        Raises JobError if this visitor, or the queue, has too many already, or the run would not fit into memory, or its
+        snapshots on the disk.
         """
         self.check_room(visitor)
         memory_need.check(settings, self.limits.memory_bytes)
+        snapshots.check(settings, free_disk_bytes())
         return self.added(runs.create(settings, visitor))
 
     def submit_group(self, several: list[RunSettings], group: str, visitor: str = "") -> list[Run]:
@@ -107,7 +117,8 @@ class LocalQueue:
         """
         self.check_room(visitor)
         for settings in several:
-            memory_need.check(settings, self.limits.memory_bytes)
+            memory_need.check(settings, self.limits.memory_bytes, export=False)
+            snapshots.check(settings, free_disk_bytes() / len(several))
         made = []
         try:
             with self._lock:  # the worker starts when all are there
@@ -119,6 +130,19 @@ class LocalQueue:
             raise
         self._wake.set()
         return made
+
+    def test_epochs(self, run: Run, epochs: list[int], export: bool, visitor: str = "") -> Run:
+        """Queue the test of epochs that a run has kept, and if asked their export for prediction; returns the job.
+
+        Raises what `submit` raises, and JobError where the run has not ended, or does not have these epochs.
+        """
+        self.check_room(visitor)
+        if run.shipped or run.status().active:
+            raise JobError(
+                f"Only epochs of a run of yours that has ended can be tested. Received: {run.id}. Wait for its end."
+            )
+        memory_need.check(run.settings, self.limits.memory_bytes, export)
+        return self.added(snapshots.create_job(run, epochs, export, visitor))
 
     def check_room(self, visitor: str = "") -> None:
         """Raise JobError if this visitor, or the queue, may not have one more run; a group counts as one."""
@@ -201,10 +225,14 @@ class LocalQueue:
                     together = _together(run, status, waiting)
                     launched |= {one.id for one in together}
                     num_running += self._launch(*together)
+            if self.limits.warm and not num_running and not self._closed:
+                self._keep_warm()
 
     def close(self) -> None:
-        """Stop serving; workers that run go on."""
+        """Stop serving; workers that run go on, a spare one ends."""
         self._closed = True
+        with self._lock:
+            self._end_spare()
         self._wake.set()
 
     def _serve(self) -> None:
@@ -260,15 +288,32 @@ class LocalQueue:
         for run in together:
             self._stop_seen.pop(run.id, None)
         try:
-            child = start_worker(*together)
+            child = start_worker(*together, spare=self._spare)
         except (OSError, RunError) as error:
             for run in together:
                 runs.set_status(
                     run, state="failed", reason=f"The worker could not start: {error}", finished=time.time()
                 )
             return False
+        finally:
+            # Taken or not: it never takes memory beside a worker.
+            self._end_spare()
         self._children[together[0].id] = child
+        self._spare_for = _settings_of(together[0]) or self._spare_for
         return True
+
+    def _keep_warm(self) -> None:
+        """Start a spare worker for a run like the last one, once after each; nothing runs now."""
+        if self._spare is not None or self._spare_for is None or not warm_worker.room():
+            return
+        with contextlib.suppress(OSError):
+            self._spare = Spare(worker_environment(self._spare_for))
+        self._spare_for = None
+
+    def _end_spare(self) -> None:
+        if self._spare is not None:
+            self._spare.close()
+            self._spare = None
 
 
 def _together(run: Run, status: runs.Status, waiting: list[tuple[Run, runs.Status]]) -> list[Run]:
@@ -299,21 +344,27 @@ def claim(run: Run) -> bool:
     return True
 
 
-def start_worker(run: Run, *others: Run) -> subprocess.Popen:
+def start_worker(run: Run, *others: Run, spare: Spare | None = None) -> subprocess.Popen:
     """Start a worker for this run in a session of its own, so that it outlives the server; it does others after it.
+
+    spare: a process that waits for work, taken if it was started as this worker would be.
 
     Raises:
         RunError: The settings cannot be read.
         OSError: The process cannot be started, or the log cannot be written.
     """
     # A benchmark's worker starts a process for each framework and device itself.
-    environment = worker_environment(run.settings) if run.kind == "training" else dict(os.environ)
+    settings = _settings_of(run)
+    environment = worker_environment(settings) if settings else dict(os.environ)
     # Written before the worker exists: from its first breath on, the status is the worker's to write.
     now = time.time()
     for one in (run, *others):
         phase = "starting" if one is run else "waiting"
         runs.set_status(one, state="running", phase=phase, started=now, heartbeat=now, process_id=None)
     folders = [str(one.folder) for one in (run, *others)]
+    taken = spare.take(folders, environment) if spare and settings else None
+    if taken is not None:
+        return taken
     with open(run.folder / "worker.log", "ab") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "fashion.worker", *folders],
@@ -324,6 +375,16 @@ def start_worker(run: Run, *others: Run) -> subprocess.Popen:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+
+
+def _settings_of(run: Run) -> RunSettings | None:
+    """The settings that say in which environment a worker does this job; None where any will do.
+
+    Raises RunError where they cannot be read.
+    """
+    if run.kind == "snapshot":
+        run, _, _ = snapshots.asked(run)
+    return run.settings if run.kind == "training" else None
 
 
 def worker_environment(settings: RunSettings) -> dict[str, str]:

@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 
 from fashion.pretrained import BASES
-from fashion.settings import PHOTOS, RunSettings
+from fashion.settings import HOMEWORK, PHOTOS, RunSettings
 
 # The first thing a network does: pixel / PIXEL_SCALE + PIXEL_OFFSET. Grey pictures of garments are mostly black, so
 # this centres them near zero without numbers taken from the data.
@@ -21,7 +21,8 @@ class Layer:
 
     Kinds: conv (3x3, same padding, no bias, since a normalisation always follows), pool (max, size x size),
     norm (batch normalisation), relu, global-pool (mean over all positions), flatten, dense (with bias),
-    dropout, softmax, residual (adds what `inner` computes to its input; shapes must agree), pretrained (all
+    dropout, softmax, conv-strided (5x5 at every second place of each side, no bias), conv-valid (3x3, no padding, with bias), sigmoid (of one number, the probability of the second
+    class; that of the first comes along), residual (adds what `inner` computes to its input; shapes must agree), pretrained (all
     convolutions of the base called `name`).
     """
 
@@ -75,11 +76,28 @@ def layers_of(settings: RunSettings, num_classes: int = 10) -> list[Layer]:
     if settings.pretrained:
         base = Layer("pretrained", name=settings.architecture)
         return [base, Layer("global-pool"), *head(settings, num_classes)]
+    if settings.architecture == HOMEWORK:
+        return [
+            Layer("conv-valid", 32),
+            Layer("relu"),
+            Layer("pool", 2),
+            Layer("flatten"),
+            Layer("dense", 64),
+            Layer("relu"),
+            Layer("dense", 1),
+            Layer("sigmoid"),
+        ]
     if settings.architecture == "softmax":
         return [Layer("flatten"), Layer("dense", num_classes), Layer("softmax")]
     if settings.architecture == "mlp":
         hidden = _scaled(256, width)
         return [Layer("flatten"), Layer("dense", hidden), Layer("relu"), *head(settings, num_classes)]
+    if settings.architecture == "strided":
+        # A first layer that looks at every second place costs a quarter, and so do all after it (docs/benchmark.md).
+        first, second, third = _scaled(32, width), _scaled(64, width), _scaled(128, width)
+        body = [Layer("conv-strided", first), Layer("norm"), Layer("relu")]
+        body += [*_conv(second, pool=True), *_conv(third, pool=True), Layer("flatten")]
+        return [*body, *head(settings, num_classes)]
     if settings.architecture == "cnn":
         first, second = _scaled(32, width), _scaled(64, width)
         body = [*_conv(first, pool=True), *_conv(second, pool=True), Layer("flatten")]
@@ -98,6 +116,8 @@ def layers_of(settings: RunSettings, num_classes: int = 10) -> list[Layer]:
 
 _NAMES = {
     "conv": "Convolution 3x3, {size} filters",
+    "conv-strided": "Convolution 5x5, {size} filters, every second place",
+    "conv-valid": "Convolution 3x3, {size} filters, no padding",
     "pool": "Max pooling {size}x{size}",
     "norm": "Batch normalisation",
     "relu": "ReLU",
@@ -106,6 +126,7 @@ _NAMES = {
     "dense": "Dense, {size} units",
     "dropout": "Dropout {rate:g}",
     "softmax": "Softmax",
+    "sigmoid": "Sigmoid, for both classes",
     "residual": "Add the shortcut",
     "pretrained": "{title}, pretrained",
 }
@@ -133,6 +154,18 @@ def _row(layer: Layer, shape: tuple[int, ...]) -> LayerRow:
         output = (height, width, layer.size)
         parameters = 9 * channels * layer.size
         cost = height * width * parameters
+    elif layer.kind == "conv-strided":
+        height, width, channels = shape
+        output = (-(-height // 2), -(-width // 2), layer.size)
+        parameters = 25 * channels * layer.size
+        cost = output[0] * output[1] * parameters
+    elif layer.kind == "conv-valid":
+        height, width, channels = shape
+        output = (height - 2, width - 2, layer.size)
+        parameters = (9 * channels + 1) * layer.size
+        cost = (height - 2) * (width - 2) * 9 * channels * layer.size
+    elif layer.kind == "sigmoid":
+        output = (2,)
     elif layer.kind == "dense":
         output = (layer.size,)
         parameters = (shape[0] + 1) * layer.size
@@ -152,7 +185,11 @@ def _row(layer: Layer, shape: tuple[int, ...]) -> LayerRow:
     elif layer.kind == "flatten":
         output = (shape[0] * shape[1] * shape[2],)
     title = BASES[layer.name].title if layer.name else ""
-    name = _NAMES[layer.kind].format(size=layer.size, rate=layer.rate, title=title)
+    name = (
+        _NAMES[layer.kind]
+        .format(size=layer.size, rate=layer.rate, title=title)
+        .replace(" 1 units", " 1 unit")
+    )
     return LayerRow(name, output, parameters, cost)
 
 
@@ -161,7 +198,17 @@ def input_shape(settings: RunSettings) -> tuple[int, int, int]:
     return settings.image_size, settings.image_size, 3 if settings.dataset in PHOTOS else 1
 
 
+def num_classes(settings: RunSettings) -> int:
+    """How many classes the network tells apart."""
+    return len(settings.class_names) or 10
+
+
+def scaling(settings: RunSettings) -> tuple[float, float]:
+    """What the network makes of a pixel, 0 to 255, first: times the one, plus the other."""
+    return (1 / 255, 0.0) if settings.architecture == HOMEWORK else (1 / PIXEL_SCALE, PIXEL_OFFSET)
+
+
 def cost_of(settings: RunSettings) -> tuple[int, int]:
     """Number of parameters, and multiply-adds of one picture's forward pass."""
-    rows = table(layers_of(settings), input_shape(settings))
+    rows = table(layers_of(settings, num_classes(settings)), input_shape(settings))
     return sum(row.num_parameters for row in rows), sum(row.num_multiply_adds for row in rows)

@@ -11,6 +11,7 @@ import numpy as np
 
 from fashion import photo_augmentation
 from fashion.augmentation import Augmentation
+from fashion.clothing import Photos
 from fashion.photo_augmentation import PhotoAugmentation
 from fashion.settings import RunSettings
 
@@ -45,17 +46,13 @@ class Batches(keras.utils.PyDataset):
         """The inputs of this epoch's first batches, augmented as in training."""
         return [self[index][0] for index in range(min(count, len(self)))]
 
+    @property
+    def changing(self) -> bool:
+        """Whether random changes have begun in this epoch."""
+        return self.epoch >= self.settings.augment_from
+
     def _read(self, chosen: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        images = self.inputs[chosen]
-        settings = self.settings
-        augmentation = Augmentation(
-            flip=settings.flip,
-            shift=settings.shift,
-            rotate=settings.rotate,
-            zoom=settings.zoom,
-            erase=settings.erase,
-        )
-        return images if augmentation.none else augmentation(images, rng)
+        return changed(self.inputs, chosen, self.settings, rng) if self.changing else self.inputs[chosen]
 
     def _changed(self, inputs: np.ndarray, targets: np.ndarray, rng: np.random.Generator):
         """What happens to a batch as a whole: nothing, unless a kind of batches says otherwise."""
@@ -65,16 +62,9 @@ class Batches(keras.utils.PyDataset):
 class PhotoBatches(Batches):
     """Photos, read from their files at each use; `inputs` is a `clothing.Photos` of the size to train at."""
 
-    def _read(self, chosen: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        augmentation = of_settings(self.settings)
-        side = self.inputs.side
-        if augmentation.none:
-            return self.inputs[chosen]
-        return np.stack(
-            [augmentation(self.inputs.original(int(number), side), side, rng) for number in chosen]
-        )
-
     def _changed(self, inputs: np.ndarray, targets: np.ndarray, rng: np.random.Generator):
+        if not self.changing:
+            return inputs, targets
         return photo_augmentation.mix(inputs, targets, self.settings.mixing, rng)
 
 
@@ -84,6 +74,26 @@ class VectorBatches(Batches):
     def _read(self, chosen: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         views = rng.integers(len(self.inputs), size=len(chosen))
         return self.inputs[views, chosen].astype(np.float32)
+
+
+def changed(inputs, chosen: np.ndarray, settings: RunSettings, rng: np.random.Generator) -> np.ndarray:
+    """The pictures with these numbers, changed at random as the settings say: uint8 (k, h, w) or, of photos, (k, h, w, 3).
+
+    inputs: uint8 (n, 28, 28), or `Photos`.
+    """
+    if isinstance(inputs, Photos):
+        augmentation, side = of_settings(settings), inputs.side
+        if augmentation.none:
+            return inputs[chosen]
+        return np.stack([augmentation(inputs.original(int(number), side), side, rng) for number in chosen])
+    augmentation = Augmentation(
+        flip=settings.flip,
+        shift=settings.shift,
+        rotate=settings.rotate,
+        zoom=settings.zoom,
+        erase=settings.erase,
+    )
+    return inputs[chosen] if augmentation.none else augmentation(inputs[chosen], rng)
 
 
 def of_settings(settings: RunSettings) -> PhotoAugmentation:

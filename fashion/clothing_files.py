@@ -33,6 +33,12 @@ CLASSES_CLOTHING = (
 FOLDER = "clothing-dataset-small"
 SPLIT_SIZES = {"train": 3_068, "validation": 341, "test": 372}
 """Number of photos as published."""
+CLASS_SIZES = {
+    "train": (241, 123, 455, 184, 468, 290, 198, 202, 112, 795),
+    "validation": (32, 14, 49, 24, 49, 29, 26, 25, 12, 81),
+    "test": (15, 12, 72, 38, 42, 26, 73, 30, 12, 52),
+}
+"""The same for each class, in the order of `CLASSES_CLOTHING`."""
 DIGEST = "66d712aad3cb1079"
 """What `Survey.digest` is for the photos as published in 2020."""
 SIDE = 96

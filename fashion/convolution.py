@@ -114,7 +114,7 @@ class SmallNetwork:
 
     @property
     def filters(self) -> np.ndarray:
-        """The kernels of the first convolution: float32 (filters, 3, 3)."""
+        """The kernels of the first convolution: float32 (filters, side, side)."""
         return np.moveaxis(self._weights["conv2d"][0][:, :, 0, :], -1, 0)
 
     def forward(self, image: np.ndarray) -> list[Maps]:
@@ -144,11 +144,9 @@ class SmallNetwork:
             for one in layer.inner:
                 inner = self._apply(one, inner, counts)
             return values + inner
-        if layer.kind == "conv":
+        if layer.kind in ("conv", "conv-strided"):
             (kernel,) = self._next("conv2d", counts)
-            padded = np.pad(values, ((1, 1), (1, 1), (0, 0)))
-            windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(0, 1))
-            return np.einsum("ijcxy,xycf->ijf", windows, kernel, optimize=True)
+            return convolve_channels(values, kernel, stride=1 if layer.kind == "conv" else 2)
         if layer.kind == "norm":
             gamma, beta, mean, variance = self._next("batch_normalization", counts)
             return (values - mean) / np.sqrt(variance + _EPSILON) * gamma + beta
@@ -165,6 +163,18 @@ class SmallNetwork:
             "flatten": values.ravel,
             "dropout": lambda: values,
         }[layer.kind]()
+
+
+def convolve_channels(values: np.ndarray, kernel: np.ndarray, stride: int) -> np.ndarray:
+    """What Keras' Conv2D with padding "same" and no bias computes: values (h, w, c), kernel (k, k, c, f) -> (h/s, w/s, f)."""
+    size = kernel.shape[0]
+    edges = []
+    for side in values.shape[:2]:
+        missing = max((-(-side // stride) - 1) * stride + size - side, 0)
+        edges.append((missing // 2, missing - missing // 2))
+    padded = np.pad(values, (*edges, (0, 0)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size), axis=(0, 1))[::stride, ::stride]
+    return np.einsum("ijcxy,xycf->ijf", windows, kernel, optimize=True)
 
 
 def _read_weights(run: Run) -> dict[str, list[np.ndarray]]:

@@ -235,6 +235,38 @@ def load(name: str) -> Dataset:
     return Dataset(info=info, digest=digest.hexdigest()[:16], **splits)
 
 
+def of_classes(dataset: Dataset, classes: tuple[str, ...]) -> Dataset:
+    """Only the pictures of these classes, with their positions as labels; the dataset itself for () or all its classes.
+
+    Its digest is one of its own. ValueError for a class that the dataset does not have.
+    """
+    if tuple(classes) in ((), dataset.info.classes):
+        return dataset
+    splits = {}
+    for name in SPLIT_NAMES:
+        split = dataset.split(name)
+        chosen = np.flatnonzero(np.isin(split.labels, [dataset.info.classes.index(one) for one in classes]))
+        images = split.images.take(chosen) if isinstance(split.images, Photos) else split.images[chosen]
+        names = [dataset.info.classes[label] for label in split.labels[chosen]]
+        labels = np.array([classes.index(one) for one in names], np.uint8)
+        labels.flags.writeable = False
+        splits[name] = Split(name, images, labels)
+    sizes = {name: len(split) for name, split in splits.items()}
+    info = replace(dataset.info, classes=tuple(classes), split_sizes=sizes)
+    digest = hashlib.sha256(f"{dataset.digest} {','.join(classes)}".encode()).hexdigest()[:16]
+    return Dataset(info=info, digest=digest, notes=dataset.notes, **splits)
+
+
+def split_sizes(name: str, classes: tuple[str, ...] = ()) -> dict[str, int]:
+    """Number of pictures in train, validation and test as published; of photos, also of some classes only."""
+    if not classes:
+        return DATASETS[name].split_sizes
+    places = [CLASSES_CLOTHING.index(one) for one in classes]
+    return {
+        split: sum(sizes[place] for place in places) for split, sizes in clothing_files.CLASS_SIZES.items()
+    }
+
+
 def _info(name: str) -> DatasetInfo:
     if name not in DATASETS:
         raise ValueError(f"The dataset must be one of {', '.join(DATASETS)}. Received: {name!r}.")

@@ -6,12 +6,16 @@ student's runs in `lessons_results.py`, drawings in `lessons_diagrams.py`. Nothi
 
 from collections.abc import Sequence
 
-from fashion import feature_store, memory_need
+from fashion import estimate, feature_store, memory_need
 from fashion.lessons_first import FIRST
 from fashion.lessons_form import Experiment, Lesson
 from fashion.lessons_second import SECOND
 from fashion.settings import FIELDS, FRAMEWORKS, RunSettings, defaults_for
 
+_STARTUP_SECONDS, _LOADING_SECONDS = (
+    8.0,
+    2.0,
+)  # of a worker, where none was measured; the least that loading Keras takes
 LESSONS: tuple[Lesson, ...] = FIRST + SECOND
 """In the order of the course."""
 
@@ -53,10 +57,31 @@ def left_out(experiment: Experiment, frameworks: Sequence[str]) -> str:
 def obstacle(several: Sequence[RunSettings], limit_bytes: float) -> str | None:
     """Why these runs cannot be made here, in words; None if they can. limit_bytes: of memory for app and worker."""
     for settings in several:
-        words = memory_need.refusal(settings, limit_bytes) or feature_store.obstacle(settings)
+        words = memory_need.refusal(settings, limit_bytes, export=False) or feature_store.obstacle(settings)
         if words:
             return words
     return None
+
+
+def expected(several: Sequence[RunSettings]) -> estimate.Estimate:
+    """How long these runs take one after another in one process: it starts once, and exports nothing.
+
+    Measured here where runs of their kind were, otherwise a rough guess, and the basis says which.
+    """
+    measured = estimate.measured_here()
+    guesses = [estimate.estimate(settings, measured) for settings in several]
+    totals = {"seconds": 0.0, "low": 0.0, "high": 0.0}
+    for guess in guesses:
+        factor = (guess.high - guess.seconds) / max(guess.seconds - guess.low, 1e-9)
+        computing = (guess.high - guess.seconds) / max(factor - 1, 1e-9)  # the rest is start-up and export
+        totals["seconds"] += computing
+        totals["low"] += computing / factor
+        totals["high"] += computing * factor
+    # Later runs of a group begin at once: only those that loaded Keras tell how long a process takes to start.
+    startups = [one.startup_seconds for one in measured if (one.startup_seconds or 0) >= _LOADING_SECONDS]
+    startup = min([*startups, _STARTUP_SECONDS])
+    basis = max((guess.basis for guess in guesses), key=lambda words: "rough guess" in words)
+    return estimate.Estimate(**{name: startup + value for name, value in totals.items()}, basis=basis)
 
 
 def link_values(settings: RunSettings) -> dict[str, str]:

@@ -176,8 +176,9 @@ LEARNING_RATE = Lesson(
         "After each batch the network's numbers take a small step in the direction that lowers the error. The **learning "
         "rate** is the length of that step, and the most important setting of all. Too small, and the curve crawls: after ten "
         "epochs it is still rising. Too large, and steps overshoot: the loss jumps about, validation gets worse while training "
-        "gets better, or the loss is no number at all. In between lies a range, often ten times wide, in which it hardly "
-        "matters. One finds it by trying a few values, each ten times the last."
+        "gets better. In between lies a range, often ten times wide, in which it hardly matters. One finds it by trying a few "
+        "values, each ten times the last; or in one short run, a **range test**, whose rate rises at each step until the loss "
+        "explodes."
     ),
     picture="Three ways down a valley: tiny steps that do not arrive, good steps, and steps that leap from side to side.",
     expect=Question(
@@ -192,6 +193,19 @@ LEARNING_RATE = Lesson(
             runs=tuple(
                 (f"{rate:g}", HEAD.replace(learning_rate=rate)) for rate in (0.0001, 0.001, 0.01, 0.1)
             ),
+        ),
+        Experiment(
+            key="range-test",
+            title="A range test: one run, from 0.000001 up to 1",
+            varies="test",
+            measure="range",
+            runs=(
+                (
+                    "range test",
+                    HEAD.replace(schedule="range-test", learning_rate=1.0, epochs=2, label_smoothing=0.0),
+                ),
+            ),
+            note="It ends as soon as the loss has risen to four times its least value, which is no failure here.",
         ),
     ),
     published=(
@@ -231,7 +245,9 @@ CHECKPOINTS = Lesson(
             key="checkpoints",
             title="Thirty epochs, learning rate 0.01, an inner layer of 100",
             varies="run",
-            runs=(("30 epochs", HEAD.replace(epochs=30, learning_rate=0.01, inner_width=100)),),
+            runs=(
+                ("30 epochs", HEAD.replace(epochs=30, learning_rate=0.01, inner_width=100, snapshots=True)),
+            ),
         ),
     ),
     published=(
@@ -244,7 +260,8 @@ CHECKPOINTS = Lesson(
     source=COURSE_URL,
     about=f"{_XCEPTION}, ModelCheckpoint on validation accuracy. The book's runs: {BOOK_URL}",
     conclusion=(
-        "Every run of this app keeps its best epoch, also when it is stopped or cut off, and tests only that one."
+        "Every run of this app keeps its best epoch, also when it is stopped or cut off, and tests only that one. "
+        "Here all epochs were kept, so that you can see what the others would have come to."
     ),
     check="In which epoch was validation accuracy best in your run?",
     judge="best epoch",

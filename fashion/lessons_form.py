@@ -31,7 +31,8 @@ class Experiment:
 
     - title: what is done, in words. varies: what differs, the title of an axis.
     - runs: a label each, and the settings. note: what one should know before pressing the button.
-    - measure: what the result is about: "validation" accuracy, or the "speed" of training.
+    - measure: what the result is about: "validation" accuracy, the "speed" of training, the "range" of learning rates,
+      the "mistake" of judging on changed pictures, or the "homework".
     """
 
     key: str

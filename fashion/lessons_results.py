@@ -5,11 +5,11 @@ Pure: it reads run folders through `summary.py` and draws nothing.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from fashion import evaluation, runs, summary
+from fashion import evaluation, range_test, runs, summary
 from fashion.errors import FashionError
 from fashion.lessons_form import Experiment, Lesson, Published
 from fashion.runs import Run
@@ -17,6 +17,9 @@ from fashion.settings import RunSettings
 from fashion.summary import RunSummary
 
 YOURS, COURSE, RECORDED = "your run", "the course", "recorded with this app"
+
+
+EXAMS = ("its own curve", "validation as it is", "test")
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +37,11 @@ class Outcome:
 
 
 def label_of(experiment: Experiment, settings: RunSettings) -> str | None:
-    """The label of the experiment's run with these settings; a device that the experiment does not name is its own."""
+    """The label of the experiment's run with these settings; a device that the experiment does not name is its own.
+
+    Whether every epoch was kept makes no difference.
+    """
+    settings = settings.replace(snapshots=any(known.snapshots for _, known in experiment.runs))
     for label, known in experiment.runs:
         if known == settings:
             return label
@@ -42,6 +49,13 @@ def label_of(experiment: Experiment, settings: RunSettings) -> str | None:
         if known.replace(device=settings.device) == settings:
             return settings.device.upper().replace(":", " ")
     return None
+
+
+def with_settings(experiment: Experiment, **changes) -> Experiment:
+    """The same experiment with some settings of all its runs changed."""
+    return replace(
+        experiment, runs=tuple((label, settings.replace(**changes)) for label, settings in experiment.runs)
+    )
 
 
 def in_order(experiment: Experiment, found: Sequence[Run]) -> list[Run]:
@@ -141,6 +155,10 @@ def verdict(experiment: Experiment, own: Sequence[Outcome]) -> str:
     """What the student's runs say, with the interval, in one or two sentences; empty without a run."""
     if not own:
         return ""
+    if experiment.measure == "range":
+        return range_test.in_words(range_test.suggest(range_test.read(own[0].one.run)))
+    if experiment.measure == "mistake":
+        return _mistake(own)
     if experiment.measure == "speed":
         speeds = [f"{one.label} {_speed(one):,.0f} pictures a second" for one in own]
         return f"Your machine: {'; '.join(speeds)}. The median of {len(own[0].log)} epochs, small CNN, 28x28 pixels."
@@ -162,6 +180,49 @@ def verdict(experiment: Experiment, own: Sequence[Outcome]) -> str:
     if ahead.sure:
         return f"{start} That is more than chance."
     return f"{start} The interval holds zero, so these photos do not tell which of the two is better."
+
+
+def exams(own: Sequence[Outcome]) -> pd.DataFrame:
+    """What the curve of each run showed, and what its best epoch is worth: columns label, exam, accuracy, low, high, n.
+
+    The exams: the best of its own validation curve, and that epoch on validation and on test pictures as they are; the last
+    two of tested runs only.
+    """
+    rows = []
+    for outcome in own:
+        one = outcome.one
+        if one.validation is None:
+            continue
+        seen = float(outcome.log.val_accuracy.max())
+        interval = evaluation.wilson_interval(round(seen * one.validation.n), one.validation.n)
+        rows.append((outcome.label, EXAMS[0], seen, *interval, one.validation.n))
+        if one.test:
+            rows += [
+                (outcome.label, exam, of.value, of.low, of.high, of.n)
+                for exam, of in zip(EXAMS[1:], (one.validation, one.test), strict=True)
+            ]
+    return pd.DataFrame(rows, columns=["label", "exam", "accuracy", "low", "high", "n"])
+
+
+def _mistake(own: Sequence[Outcome]) -> str:
+    if len(own) < 2:
+        return f"Only the run with validation pictures {own[0].label} is here; it takes both to compare."
+    plain, changed = own
+    told = [float(outcome.log.val_accuracy.max()) for outcome in own]
+    n = plain.one.validation.n
+    words = (
+        f"Both runs learned the same: training accuracy in the last epoch {plain.log.accuracy.iloc[-1]:.1%} and "
+        f"{changed.log.accuracy.iloc[-1]:.1%}. But the curve of the second one stops at {told[1]:.1%} where the first reaches "
+        f"{told[0]:.1%} (n = {n:,}): it was judged on harder pictures, other ones in each epoch."
+    )
+    if plain.one.test and changed.one.test:
+        words += (
+            f" On test pictures as they are, the kept epochs have {plain.one.test.value:.1%} and {changed.one.test.value:.1%} "
+            f"(n = {plain.one.test.n:,}; 95 % intervals {plain.one.test.low:.1%} to {plain.one.test.high:.1%} and "
+            f"{changed.one.test.low:.1%} to {changed.one.test.high:.1%}). Who believes the second curve throws a good network away, "
+            "and can compare it with nobody else's."
+        )
+    return words
 
 
 # The questions

@@ -1,11 +1,26 @@
 """The lessons 8.8 to 8.15 of the course, as data: words, settings of the runs, and the course's own results."""
 
+from fashion import lessons_homework
 from fashion.lessons_first import HEAD
 from fashion.lessons_form import COURSE_URL, Experiment, Lesson, Published, Question
+from fashion.settings import RunSettings
 
 _XCEPTION = "Xception, frozen, new head, batch 32, Adam, learning rate 0.001, on a GPU"
 # Small enough that all photos pass through it within seconds: for lessons in which the photos themselves change.
 _SMALL = HEAD.replace(architecture="mobilenetv2-035")
+# Strong changes, so that the harder exam shows; drawn garments, so that it needs no download.
+_CHANGED = RunSettings(
+    dataset="sketches",
+    width=0.5,
+    num_train=2000,
+    batch_size=64,
+    epochs=10,
+    flip=True,
+    shift=4,
+    rotate=30.0,
+    zoom=0.3,
+    erase=0.5,
+)
 _WITHOUT_STORED = (
     "Vectors that are not stored yet are computed first: every photo passes once through a small network, about 20 s per "
     "run on two free cores. They are kept for the next time."
@@ -106,8 +121,8 @@ AUGMENTATION = Lesson(
         "closer, turned a little or lit differently. **Augmentation** makes such changes at random, so that the network never "
         "sees quite the same photo twice. It is for training photos only. A well-known mistake is to change the validation "
         "photos too: then one no longer measures how good the network is on real photos, and compares settings on another, "
-        "harder exam. The course's own notebook made it (its notes say so). This app cannot: validation and test photos are "
-        "never changed."
+        "harder exam. The course's own notebook made it (its notes say so). Here it is a switch that is off by default, to be "
+        "made once on purpose; the final test is never touched."
     ),
     picture="One photo of a garment becomes four: mirrored, cut closer, turned, brighter. Validation photos stay as they are.",
     expect=Question(
@@ -136,6 +151,17 @@ AUGMENTATION = Lesson(
                 ),
             ),
             note="It needs the photos. " + _WITHOUT_STORED,
+        ),
+        Experiment(
+            key="augmented-validation",
+            title="The mistake: one training, judged on validation pictures as they are, and on changed ones",
+            varies="validation pictures",
+            measure="mistake",
+            runs=(("as they are", _CHANGED), ("changed too", _CHANGED.replace(augment_validation=True))),
+            note=(
+                "Drawn garments and a small CNN from scratch, so it needs no download. Seed and all settings but the switch are "
+                "the same, so both runs learn the same."
+            ),
         ),
     ),
     published=(
@@ -323,6 +349,17 @@ HOMEWORK = Lesson(
     expect=Question(
         text="Which layer holds nearly all of the 11,215,873 parameters?",
         options=("the convolution", "the dense layer of 64", "the last unit"),
+    ),
+    experiments=tuple(
+        Experiment(
+            key=f"homework-{side}",
+            title=f"The homework's network at {side} pixels: ten epochs, then ten more with augmentation",
+            varies="image size",
+            measure="homework",
+            runs=((f"{side} pixels", lessons_homework.settings(side)),),
+            note=lessons_homework.NOTE,
+        )
+        for side in lessons_homework.SIZES
     ),
     source=COURSE_URL.replace("08-deep-learning/notebook.ipynb", "cohorts"),
     about=(

@@ -8,7 +8,7 @@ import math
 from fashion import architectures
 from fashion.errors import JobError
 from fashion.pretrained import BASES
-from fashion.settings import PHOTOS, RunSettings
+from fashion.settings import HOMEWORK, PHOTOS, RunSettings
 
 # Peak memory of the worker in MB, and in brackets what the formula says. Keras 3.15 on TensorFlow, float32, two cores, two
 # heaps (see jobs.worker_environment); "all" and "last" are what was fine-tuned, the number is the batch size:
@@ -18,11 +18,13 @@ from fashion.settings import PHOTOS, RunSettings
 #   MobileNetV2 0.35           96 px head 1104 (1230), all/32 1439 (1460); 224 px all/32 2334 (2520), all/96 4040 (5110)
 #   from scratch, 224 px       residual/32 2393 (2870), small CNN with an inner layer/32 2205 (2340)
 #   from scratch, 28 px        residual, four times as wide/256 1792 (2200)
+# The homework's network, batches of 20, trained and tested only: 150 px 1359 (1530), 200 px 1743 (1780); exported as well,
+# 200 px 2669 (2990), since the converter holds its 20 million numbers many times.
 _FRAMEWORK_BYTES = 1_200e6
 _NUMBER_BYTES = 4  # float32
 # How often each parameter is held, by what learns: weights, gradients, averages of Adam, checkpoints, the exported model,
 # and for a pretrained network the program that computes its gradients.
-_COPIES = {"none": 3, "last": 8, "all": 16, "from scratch": 10}
+_COPIES = {"none": 3, "last": 8, "all": 16, "from scratch": 10, "measured": 4, "exported": 19}
 _BESIDE_OUTPUTS = 1.05  # of what a layer needs while it computes
 _JUDGED_PICTURES, _JUDGED_PHOTOS = 500, 32  # at a time
 # What of the layers' outputs is held at once while judging, and below the layers that learn.
@@ -42,10 +44,16 @@ _OUTPUTS = {
 }
 
 
-def worker_bytes(settings: RunSettings) -> int:
-    """The most memory that the worker of this run is expected to take on the CPU."""
+def worker_bytes(settings: RunSettings, export: bool = True) -> int:
+    """The most memory that the worker of this run is expected to take on the CPU.
+
+    export: whether it exports the model in the end, which runs of an experiment do not.
+    """
     num_parameters, _ = architectures.cost_of(settings)
     learns = settings.fine_tune if settings.pretrained else "from scratch"
+    copies = _COPIES[learns]
+    if settings.architecture == HOMEWORK:
+        copies = _COPIES["exported" if export else "measured"]
     outputs, learned = _outputs(settings, settings.image_size)
     if learns == "none":
         training = 0.0  # vectors are small
@@ -57,18 +65,18 @@ def worker_bytes(settings: RunSettings) -> int:
         * _JUDGING_SHARE
         * _outputs(settings, max(settings.judged_size, settings.image_size))[0]
     )
-    numbers = num_parameters * _COPIES[learns] + _BESIDE_OUTPUTS * max(training, judging)
+    numbers = num_parameters * copies + _BESIDE_OUTPUTS * max(training, judging)
     return round(_FRAMEWORK_BYTES + _NUMBER_BYTES * numbers)
 
 
-def refusal(settings: RunSettings, limit_bytes: float) -> str | None:
+def refusal(settings: RunSettings, limit_bytes: float, export: bool = True) -> str | None:
     """Why a run with these settings would not fit, and what to do; None if it fits, or computes on a graphics card.
 
-    limit_bytes: for the server and one worker together.
+    limit_bytes: for the server and one worker together. export: as for `worker_bytes`.
     """
     if settings.device != "cpu":
         return None
-    need = worker_bytes(settings) + SERVER_BYTES
+    need = worker_bytes(settings, export) + SERVER_BYTES
     if need <= limit_bytes:
         return None
     advice = []
@@ -92,9 +100,9 @@ def refusal(settings: RunSettings, limit_bytes: float) -> str | None:
     )
 
 
-def check(settings: RunSettings, limit_bytes: float) -> None:
+def check(settings: RunSettings, limit_bytes: float, export: bool = True) -> None:
     """Raise JobError where `refusal` has something to say."""
-    words = refusal(settings, limit_bytes)
+    words = refusal(settings, limit_bytes, export)
     if words:
         raise JobError(words)
 
@@ -117,7 +125,7 @@ def _outputs(settings: RunSettings, side: int) -> tuple[float, float]:
         learned = {"none": 0, "last": last, "all": every}[settings.fine_tune]
         return every * scale, learned * scale
     channels = architectures.input_shape(settings)[2]
-    layers = architectures.layers_of(settings)
+    layers = architectures.layers_of(settings, architectures.num_classes(settings))
     rows = architectures.table(layers, (side, side, channels))
     every = sum(math.prod(row.output_shape) for row in rows)
     return every, every

@@ -26,9 +26,8 @@ def build(settings: RunSettings, image_shape: tuple[int, ...], num_classes: int)
     values = pixels
     if len(image_shape) == 2:
         values = keras.layers.Reshape((*image_shape, 1), name="add_channel")(values)
-    values = keras.layers.Rescaling(
-        1.0 / architectures.PIXEL_SCALE, offset=architectures.PIXEL_OFFSET, name="scale"
-    )(values)
+    scale, offset = architectures.scaling(settings)
+    values = keras.layers.Rescaling(scale, offset=offset, name="scale")(values)
     for layer in architectures.layers_of(settings, num_classes):
         values = _apply(layer, values)
     return keras.Model(pixels, values, name=settings.architecture)
@@ -120,7 +119,16 @@ def _apply(layer: architectures.Layer, values, **named):
         for step in layer.inner:
             inner = _apply(step, inner)
         return layers.Add()([values, inner])
+    if layer.kind == "sigmoid":
+        # The sigmoid of z is the second of softmax(0, z), whose first is the other class's probability: so every run has
+        # a column per class, and crossentropy over both is binary crossentropy, computed from z itself.
+        nothing = layers.Rescaling(0.0, dtype="float32")(values)
+        return layers.Softmax(dtype="float32")(layers.Concatenate(dtype="float32")([nothing, values]))
     made = {
+        "conv-strided": lambda: layers.Conv2D(
+            layer.size, 5, strides=2, padding="same", use_bias=False, kernel_initializer="he_normal"
+        ),
+        "conv-valid": lambda: layers.Conv2D(layer.size, 3),
         "conv": lambda: layers.Conv2D(
             layer.size, 3, padding="same", use_bias=False, kernel_initializer="he_normal"
         ),
@@ -151,7 +159,11 @@ def optimizer(settings: RunSettings) -> keras.optimizers.Optimizer:
     rate = settings.learning_rate
     if settings.optimizer == "sgd":
         made = keras.optimizers.SGD(
-            rate, momentum=0.9, nesterov=True, weight_decay=settings.weight_decay or None, **average
+            rate,
+            momentum=settings.momentum,
+            nesterov=settings.nesterov,
+            weight_decay=settings.weight_decay or None,
+            **average,
         )
     elif settings.optimizer == "adamw":
         made = keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay, **average)

@@ -14,15 +14,24 @@ from fashion.pretrained import BASES
 SCRATCH = {
     "softmax": "Softmax regression",
     "mlp": "Multilayer perceptron",
+    "strided": "Quick CNN, strided",
     "cnn": "Small CNN",
     "resnet": "Deeper CNN with residual connections",
 }
 """Networks that learn everything from the pictures of the run."""
-ARCHITECTURES = SCRATCH | {name: f"{base.title}, pretrained" for name, base in BASES.items()}
+HOMEWORK = "homework"
+"""The course's small network from scratch: two classes of the photos, one last unit with a sigmoid."""
+ARCHITECTURES = SCRATCH | {HOMEWORK: "The homework's network"} | {name: f"{base.title}, pretrained" for name, base in BASES.items()}
 PHOTOS = ("clothing",)
 """Datasets of colour photos, which networks see at `image_size`; all others are 28x28 grey pictures."""
 OPTIMIZERS = {"sgd": "SGD with momentum", "adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop"}
-SCHEDULES = {"constant": "Constant", "step": "Step", "cosine": "Cosine", "one-cycle": "One-cycle"}
+SCHEDULES = {
+    "constant": "Constant",
+    "step": "Step",
+    "cosine": "Cosine",
+    "one-cycle": "One-cycle",
+    "range-test": "Range test",
+}
 FRAMEWORKS = {"tensorflow": "TensorFlow", "torch": "PyTorch", "jax": "JAX"}
 
 
@@ -83,6 +92,12 @@ FIELDS: dict[str, Field] = {
             "sketches": "Drawn garments",
         },
     ),
+    "classes": Field(
+        "Classes",
+        "Two classes of the photos, to learn only these, or all ten. For networks from scratch. Fewer classes are easier "
+        "to tell apart, so an accuracy on two is no match for one on ten.",
+        str,
+    ),
     "architecture": Field(
         "Architecture",
         "The shape of the network. Larger ones can learn more and take longer; on few pictures they mostly "
@@ -139,6 +154,18 @@ FIELDS: dict[str, Field] = {
         str,
         choices=OPTIMIZERS,
     ),
+    "momentum": _number(
+        "Momentum",
+        "How much of the last step is added to the next one (SGD only). 0 goes straight down each batch's slope; near 1 "
+        "steps run on like a heavy ball and may overshoot.",
+        float, 0.0, 0.99, 0.05,
+    ),
+    "nesterov": Field(
+        "Nesterov's momentum",
+        "Looks ahead: the slope counts where the momentum leads, not where one stands (SGD only). Mostly a little "
+        "better than plain momentum.",
+        bool,
+    ),
     "weight_decay": _number(
         "Weight decay",
         "Pulls all weights towards zero a little at each step (SGD and AdamW only). Too much, and the network "
@@ -148,7 +175,8 @@ FIELDS: dict[str, Field] = {
     "schedule": Field(
         "Schedule",
         "How the learning rate changes during the run. One-cycle and cosine end near zero, so a run that is "
-        "stopped early misses its best part.",
+        "stopped early misses its best part. The range test rises from 0.000001 to the learning rate and ends when the "
+        "loss explodes: it finds a rate, not a model.",
         str,
         choices=SCHEDULES,
     ),
@@ -203,7 +231,7 @@ FIELDS: dict[str, Field] = {
     "rotate": _number(
         "Rotate",
         "Turns each picture by up to so many degrees. Large angles show what never occurs in the test pictures.",
-        float, 0.0, 45.0, 1.0,
+        float, 0.0, 50.0, 1.0,
     ),
     "zoom": _number(
         "Zoom",
@@ -234,6 +262,17 @@ FIELDS: dict[str, Field] = {
         "learning and pays only when fine-tuning for long.",
         float, 0.0, 1.0, 0.05,
     ),
+    "augment_from": _number(
+        "Random changes from epoch",
+        "The first epochs see the pictures as they are: so many before the random changes begin. 0 begins with them.",
+        int, 0, 200, 1,
+    ),
+    "augment_validation": Field(
+        "Change validation too",
+        "A well-known mistake, to be seen once: the validation pictures are changed at random as well, so the curve "
+        "shows another, harder exam than the real pictures. The final test is not touched.",
+        bool,
+    ),
     "balance": _number(
         "Class weights",
         "How far rare classes count more: 0 counts every picture alike, 1 every class. Full weights help rare classes "
@@ -256,6 +295,24 @@ FIELDS: dict[str, Field] = {
         "Stop after so many epochs without a better validation accuracy; 0 never stops early. Too small a number "
         "takes a chance dip for the end.",
         int, 0, 50, 1,
+    ),
+    "seconds_limit": _number(
+        "Time limit in seconds",
+        "Ends the training after so many seconds, validation included, and keeps the best epoch; 0 sets no limit. The "
+        "schedule brings the learning rate down in time, so two runs with a limit are never exactly alike.",
+        int, 0, 36_000, 5,
+    ),
+    "snapshots": Field(
+        "Keep every epoch",
+        "Keeps the weights after each epoch, not only the best ones, so that any epoch can be tested and used to predict. It "
+        "takes disk space: the size of the network times the epochs.",
+        bool,
+    ),
+    "watch_test": Field(
+        "Watch the test pictures",
+        "Measures the test pictures after every epoch. Only for questions that ask for it: whoever chooses by these "
+        "numbers has no honest test left.",
+        bool,
     ),
     "seed": _number(
         "Seed",
@@ -296,23 +353,31 @@ FIELDS: dict[str, Field] = {
     ),
 }  # fmt: skip
 
-_OF_PHOTOS = ("image_size", "crop", "colour", "mixing", "clean_labels", "predict_size", "mirror")
+_OF_PHOTOS = ("classes", "image_size", "crop", "colour", "mixing", "clean_labels", "predict_size", "mirror")
 _OF_SMALL_PICTURES = ("shift", "zoom")
 _OF_PRETRAINED = ("fine_tune", "views")
 _RANDOM_CHANGES = ("flip", "rotate", "erase", "crop", "colour")
+# They speak of pictures that are changed anew in each epoch, not of stored vectors.
+_OF_EPOCHS_WITH_PICTURES = ("mixing", "augment_from", "augment_validation")
+_OF_SGD = ("momentum", "nesterov")
+_NOT_OF_HOMEWORK = ("width", "inner_width", "dropout")
 
 
 def applies(name: str, values: Mapping[str, Any]) -> bool:
     """Whether a run with these values has any use for the setting; one it has none for is left at its default.
 
-    values: at least dataset, architecture, fine_tune and views.
+    values: at least dataset, architecture, fine_tune and views; where optimizer is missing, it is not SGD.
     """
     photos = values["dataset"] in PHOTOS
     pretrained = values["architecture"] in BASES
     tuned = pretrained and values["fine_tune"] != "none"
     if name in _OF_PHOTOS and not photos or name in _OF_SMALL_PICTURES and photos:
         return False
-    if pretrained and not tuned and (name == "mixing" or (name in _RANDOM_CHANGES and values["views"] == 1)):
+    if name in _OF_SGD and values.get("optimizer") != "sgd" or name == "classes" and pretrained:
+        return False
+    if name in _NOT_OF_HOMEWORK and values["architecture"] == HOMEWORK:
+        return False
+    if pretrained and not tuned and (name in _OF_EPOCHS_WITH_PICTURES or (name in _RANDOM_CHANGES and values["views"] == 1)):
         return False  # the stored vectors are those of the photos as they are
     if name in ("fine_tune_epochs", "fine_tune_rate"):
         return tuned

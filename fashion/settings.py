@@ -10,12 +10,14 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from fashion.clothing_files import CLASSES_CLOTHING
 from fashion.errors import SettingsError
 from fashion.pretrained import BASES
 from fashion.setting_fields import (
     ARCHITECTURES,
     FIELDS,
     FRAMEWORKS,
+    HOMEWORK,
     OPTIMIZERS,
     PHOTOS,
     SCHEDULES,
@@ -27,6 +29,7 @@ __all__ = [
     "ARCHITECTURES",
     "FIELDS",
     "FRAMEWORKS",
+    "HOMEWORK",
     "OPTIMIZERS",
     "PHOTOS",
     "SCHEDULES",
@@ -35,19 +38,24 @@ __all__ = [
 ]
 
 MIN_IMAGE_SIZE = 64
+_OF_ONE_SIZE = ("softmax", "mlp", "strided", "cnn", HOMEWORK)
+RANGE_TEST_BEGINS = 1e-6
+"""The learning rate with which a range test begins; it ends with the run's own."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunSettings:
-    """Everything that defines a training run. The defaults are the Train page's.
+    """Everything that defines a training run. The defaults are plain; the Train page begins with `defaults_for`.
 
-    Limits and meanings of the fields are in `FIELDS`. `device` is "cpu" or "gpu:N".
+    Limits and meanings of the fields are in `FIELDS`. `device` is "cpu" or "gpu:N", `classes` two names of the photos'
+    classes with a comma between, put into the dataset's order, or "" for all.
 
     Raises:
         SettingsError: A value is of the wrong type, out of its range, or contradicts another.
     """
 
     dataset: str = "fashion-mnist"
+    classes: str = ""
     architecture: str = "cnn"
     image_size: int = 28
     width: float = 1.0
@@ -57,6 +65,8 @@ class RunSettings:
     batch_size: int = 128
     learning_rate: float = 0.001
     optimizer: str = "adam"
+    momentum: float = 0.9
+    nesterov: bool = True
     weight_decay: float = 0.0
     schedule: str = "constant"
     label_smoothing: float = 0.0
@@ -73,10 +83,15 @@ class RunSettings:
     crop: float = 0.0
     colour: float = 0.0
     mixing: float = 0.0
+    augment_from: int = 0
+    augment_validation: bool = False
     balance: float = 0.0
     clean_labels: bool = False
     num_train: int = 60_000
     patience: int = 0
+    seconds_limit: int = 0
+    snapshots: bool = False
+    watch_test: bool = False
     seed: int = 1
     framework: str = "tensorflow"
     device: str = "cpu"
@@ -106,7 +121,17 @@ class RunSettings:
                 f"weight_decay={self.weight_decay:g}, optimizer={self.optimizer!r}. Set it to 0, or choose adamw."
             )
 
+        if self.schedule == "range-test" and (
+            self.learning_rate <= RANGE_TEST_BEGINS or self.num_epochs > self.epochs
+        ):
+            raise SettingsError(
+                f"A range test rises from {RANGE_TEST_BEGINS:g} to `learning_rate`, in one go, without fine-tuning. Received: "
+                f"learning_rate={self.learning_rate:g}, fine_tune={self.fine_tune!r}. Choose e.g. 1 and none."
+            )
         self._check_photos()
+        self._check_classes()
+        self._check_judged_size()
+        self._check_validation()
 
     def _check_photos(self) -> None:
         """What goes with photos only, and what photos need."""
@@ -139,6 +164,49 @@ class RunSettings:
                 raise SettingsError(
                     f"`{name}` is for photos. Received: {name}={getattr(self, name)}, dataset={self.dataset!r}. Leave it out."
                 )
+
+    def _check_classes(self) -> None:
+        """Two different classes of the photos or all, and two for a network that can tell only two apart."""
+        names = self.class_names
+        if names and (len(set(names)) != 2 or len(names) != 2 or not set(names) <= set(CLASSES_CLOTHING)):
+            raise SettingsError(
+                f"`classes` must be two of {', '.join(CLASSES_CLOTHING)}, e.g. pants,shirt, or nothing for all. Received: "
+                f"classes={self.classes!r}."
+            )
+        object.__setattr__(self, "classes", ",".join(sorted(names, key=CLASSES_CLOTHING.index)))
+        if names and (self.dataset not in PHOTOS or self.pretrained):
+            raise SettingsError(
+                "`classes` is for the clothing photos and networks from scratch. Received: "
+                f"classes={self.classes!r}, dataset={self.dataset!r}, architecture={self.architecture!r}. Leave it out."
+            )
+        if self.architecture == HOMEWORK and not names:
+            raise SettingsError(
+                f"{ARCHITECTURES[HOMEWORK]} tells two classes of the clothing photos apart. Received: "
+                f"dataset={self.dataset!r}, classes={self.classes!r}. Choose two, e.g. classes=longsleeve,pants."
+            )
+
+    def _check_judged_size(self) -> None:
+        """A network that flattens its last map has a weight for each place of it: it sees pictures of one size only."""
+        if self.architecture in _OF_ONE_SIZE and self.predict_size not in (0, self.image_size):
+            raise SettingsError(
+                f"{ARCHITECTURES[self.architecture]} judges pictures of the size that it learned from. Received: "
+                f"image_size={self.image_size}, predict_size={self.predict_size}. Set predict_size to 0."
+            )
+
+    def _check_validation(self) -> None:
+        """Validation pictures can be changed at random only where pictures are looked at, and changed, at all."""
+        if not self.augment_validation:
+            return
+        if self.pretrained and self.fine_tune == "none":
+            raise SettingsError(
+                "`augment_validation` needs a network that looks at the pictures in each epoch. Received: a head on stored "
+                "vectors. Fine-tune it, choose a network from scratch, or leave it out."
+            )
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The two classes to be told apart, in the order of their labels; () for all of the dataset."""
+        return tuple(name.strip() for name in self.classes.split(",")) if self.classes else ()
 
     @property
     def pretrained(self) -> bool:
@@ -191,9 +259,19 @@ class RunSettings:
         return dataclasses.replace(self, **changes)
 
 
-DEFAULTS = RunSettings()
+DEFAULTS = RunSettings(
+    architecture="strided",
+    width=0.5,
+    inner_width=0,
+    dropout=0.0,
+    epochs=2,
+    learning_rate=0.02,
+    schedule="one-cycle",
+    label_smoothing=0.05,
+)
+"""Where the Train page begins: a good network in seconds. How these were found is in docs/benchmark.md."""
 
-PHOTO_DEFAULTS = DEFAULTS.replace(
+PHOTO_DEFAULTS = RunSettings(
     dataset="clothing",
     architecture="efficientnetv2-b0",
     image_size=224,
@@ -262,6 +340,7 @@ def learning_rate_at(settings: RunSettings, step: int, num_steps: int) -> float:
     - cosine: half a cosine down to zero (Loshchilov and Hutter 2017, without restarts).
     - one-cycle: a straight rise from a tenth during the first quarter, then a straight fall to a
       hundredth (after Smith and Topin 2018).
+    - range-test: from `RANGE_TEST_BEGINS` up to it, by the same factor at each step (after Smith 2015).
     """
     peak = settings.learning_rate
     done = min(max(step / max(num_steps, 1), 0.0), 1.0)
@@ -269,6 +348,8 @@ def learning_rate_at(settings: RunSettings, step: int, num_steps: int) -> float:
         return peak * (1.0 if done < 0.5 else 0.1 if done < 0.8 else 0.01)
     if settings.schedule == "cosine":
         return peak * 0.5 * (1.0 + math.cos(math.pi * done))
+    if settings.schedule == "range-test":
+        return RANGE_TEST_BEGINS * (peak / RANGE_TEST_BEGINS) ** done
     if settings.schedule == "one-cycle":
         rise = 0.25
         if done < rise:

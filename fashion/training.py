@@ -3,8 +3,13 @@
 Fitting itself is in `fitting.py`, what pretrained networks need beside it in `transfer.py`.
 """
 
+import dataclasses
+import functools
+import gc
 import hashlib
 import importlib.metadata
+import os
+import shutil
 import time
 
 import keras
@@ -19,14 +24,15 @@ from fashion import (
     machine,
     networks,
     runs,
+    snapshots,
     transfer,
 )
 from fashion.batches import Batches, PhotoBatches
 from fashion.errors import DataError, JobError, ModelError
 from fashion.fitting import chosen, fit, predict, save, save_arrays
 from fashion.pretrained import BASES, LICENCE
-from fashion.settings import FRAMEWORKS, PHOTOS, RunSettings
-from fashion.worker import Reporter
+from fashion.settings import FRAMEWORKS, HOMEWORK, PHOTOS, RunSettings
+from fashion.worker import Reporter, StopRequested
 
 TARGETS = (0.8, 0.85, 0.9, 0.92, 0.93, 0.935, 0.94, 0.95)
 # Of exported and original probabilities, on eight pictures: float16 weights move them by less than this (0.011 was the
@@ -62,6 +68,9 @@ def train(run: runs.Run, settings: RunSettings, reporter: Reporter) -> None:
         build=lambda: networks.build(settings, data.info.image_shape, num_classes),
         batches=kind(split.images, split.labels, settings, num_classes),
         validation=(data.validation.images, data.validation.labels),
+        test=(data.test.images, data.test.labels),
+        # Its 160 MB after each of twenty short epochs would take longer than to begin anew.
+        keep_last=settings.architecture != HOMEWORK,
     )
 
 
@@ -77,6 +86,7 @@ def finish(run: runs.Run, settings: RunSettings, reporter: Reporter, export: boo
     if not run.has_model:
         raise ModelError("A run needs a checkpoint before it can be tested. Received none. Start it again.")
     reporter.update(phase="testing", seconds_left=None)
+    gc.collect()  # the network that was trained, and its optimizer, go before the best one comes
     keras.mixed_precision.set_global_policy("float32")
     best = keras.saving.load_model(run.folder / "model.keras", compile=False, safe_mode=True)
     data = load(settings, settings.judged_size)
@@ -121,11 +131,68 @@ def finish(run: runs.Run, settings: RunSettings, reporter: Reporter, export: boo
     runs.write_json(run.folder / "card.json", card)
 
 
+def test_epochs(job: runs.Run, reporter: Reporter) -> None:
+    """Do to epochs that a run has kept what `finish` does to its best one; the run itself is not touched.
+
+    job: as from `snapshots.create_job`. Each epoch gets a folder of its own, in the form of a run that ended with it; it is
+    put in its place when it is whole.
+
+    Raises:
+        StopRequested: A stop was asked for; the epochs before are done.
+        FashionError: The run or its weights are gone, or what `finish` raises.
+    """
+    run, epochs, export = snapshots.asked(job)
+    check_framework(run.settings)
+    reporter.update(num_epochs=len(epochs), num_steps=1)
+    for number, epoch in enumerate(epochs):
+        reason = reporter.stop_reason()
+        if reason is not None:
+            raise StopRequested(reason)
+        keras.backend.clear_session()
+        reporter.update(epoch=number, best_epoch=epoch)
+        _test_epoch(job, run, epoch, reporter, export)
+    reporter.update(epoch=len(epochs))
+
+
+def _test_epoch(job: runs.Run, run: runs.Run, epoch: int, reporter: Reporter, export: bool) -> None:
+    target = snapshots.tested_folder(run, epoch)
+    if runs.Run(target).can_predict or (not export and (target / "card.json").exists()):
+        return  # it would come to the same
+    made = runs.Run(job.folder / target.name)
+    shutil.rmtree(made.folder, ignore_errors=True)
+    made.folder.mkdir()
+    try:
+        shutil.copyfile(snapshots.weights(run, epoch), made.folder / "model.keras")
+    except FileNotFoundError:
+        raise ModelError(
+            f"Epoch {epoch} of {run.id} must be kept to be tested. Received: its weights are gone. Train the run again."
+        ) from None
+    for name in ("settings.json", "features.json", "head.json"):
+        if (run.folder / name).exists():
+            shutil.copyfile(run.folder / name, made.folder / name)
+    log = run.log()
+    runs.write_text(made.folder / "log.csv", log[log.epoch <= epoch].to_csv(index=False))
+    finish(made, run.settings, reporter, export)
+    if not made.can_predict:
+        (made.folder / "model.keras").unlink()  # the same weights are kept beside
+        words = {} if export else {"no_export": snapshots.TESTED_ONLY}
+        runs.write_json(made.folder / "card.json", made.card() | {"files": {}} | words)
+    status = runs.Status(state="finished", best_epoch=epoch, num_epochs=epoch, epoch=epoch)
+    runs.write_json(made.folder / "status.json", dataclasses.asdict(status))
+    shutil.rmtree(target, ignore_errors=True)
+    os.replace(made.folder, target)
+
+
 def load(settings: RunSettings, side: int) -> datasets.Dataset:
     """The dataset of a run; photos as squares of `side` pixels."""
     if settings.pretrained:
         return feature_store.load(settings, side)
-    return clothing.load(side) if settings.dataset in PHOTOS else datasets.load(settings.dataset)
+    data = clothing.load(side) if settings.dataset in PHOTOS else _small_pictures(settings.dataset)
+    return datasets.of_classes(data, settings.class_names)
+
+
+# Unpacking and checking them takes 0.35 s; they are needed again for the test, and by the next run of a group.
+_small_pictures = functools.lru_cache(maxsize=1)(datasets.load)
 
 
 def _export(run: runs.Run, model: keras.Model, data, expected: np.ndarray | None) -> float:

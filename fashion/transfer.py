@@ -62,6 +62,7 @@ def train(run: runs.Run, settings: RunSettings, reporter: Reporter) -> None:
         build=build,
         batches=PhotoBatches(split.images, split.labels, settings, num_classes),
         validation=(data.validation.images.at(settings.judged_size), data.validation.labels),
+        test=(data.test.images.at(settings.judged_size), data.test.labels),
         first_epoch=head_epochs,
     )
 
@@ -87,6 +88,7 @@ def _train_head(run: runs.Run, settings: RunSettings, reporter: Reporter, data: 
         build=build,
         batches=VectorBatches(vectors.train[:, rows], split.labels, settings, num_classes),
         validation=(vectors.validation, data.validation.labels),
+        test=(vectors.test, data.test.labels),
         keep_last=False,
     )
 

@@ -73,6 +73,17 @@ def test_numbers_become_grey_from_lowest_to_highest():
     assert convolution.as_grey(np.zeros(2)).tolist() == [128, 128]
 
 
+def test_a_strided_convolution_looks_at_every_second_place():
+    """Of the three places that are missing around a 4x4 picture, one is before it and two are behind, as in Keras."""
+    values = np.arange(16.0).reshape(4, 4, 1)
+    kernel = np.zeros((5, 5, 1, 1))
+    kernel[1, 1, 0, 0] = 1.0  # copies the place at which each window begins within the picture
+
+    output = convolution.convolve_channels(values, kernel, stride=2)
+
+    assert output[..., 0].tolist() == [[0.0, 2.0], [8.0, 10.0]]
+
+
 @pytest.mark.skipif(
     not (runs.SHIPPED / "fashion-mnist" / "model.keras").exists(), reason="no shipped model is here"
 )

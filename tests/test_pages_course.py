@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from run_folders import LOG
+from run_folders import LOG, make_run
 from streamlit.testing.v1 import AppTest
 
 from fashion import datasets, feature_store, jobs, lessons, machine, runs, sketches
@@ -22,6 +22,7 @@ def _alone(monkeypatch, tmp_path):
     monkeypatch.setattr(machine, "installed_frameworks", lambda: ("tensorflow",))
     monkeypatch.setattr(jobs.LocalQueue, "start", lambda self: self)
     monkeypatch.setattr(feature_store, "obstacle", lambda settings: None)
+    monkeypatch.setattr(runs, "LESSONS", tmp_path / "no-recordings")
     monkeypatch.setenv("FASHION_DATA", str(tmp_path / "no-data"))
 
 
@@ -221,6 +222,104 @@ def test_the_filters_and_maps_of_the_shipped_network_are_drawn(tiny_run):
     assert not at.exception
     if (runs.SHIPPED / "fashion-mnist" / "model.keras").exists():
         assert "36 filters" in words(at.markdown)
+
+
+def a_recorded_run(monkeypatch, folder, slug: str, number: int, label: str) -> runs.Run:
+    """A run of a lesson as it comes with the project, put into a folder of the test's own."""
+    monkeypatch.setattr(runs, "LESSONS", folder)
+    settings = dict(lessons.find(slug).experiments[number].runs)[label].to_json()
+    made = make_run("recorded-run", folder=folder / slug, **settings)
+    for name in ("status.json", "model.keras", "model.tflite"):
+        (made.folder / name).unlink()
+    return made
+
+
+def test_the_expected_time_is_told_before_the_runs_are_started():
+    """With its range and what it rests on; nothing was measured here."""
+    assert "Expected time: **" in words(open_lesson("dropout").markdown)
+    assert "a rough guess" in words(open_lesson("dropout").markdown)
+
+
+def test_recorded_runs_are_shown_where_nothing_was_run(monkeypatch, tmp_path):
+    """By a switch, with machine and date, and never as the visitor's own; without a recording there is no switch."""
+    assert "Show the recorded runs" not in [one.label for one in open_lesson("dropout").toggle]
+    a_recorded_run(monkeypatch, tmp_path / "lessons", "learning-rate", 0, "0.001")
+
+    at = open_lesson("learning-rate")
+    at.toggle(key="_recorded_learning-rate").set_value(True).run()
+
+    assert not at.exception
+    assert "Recorded with this app, not yours: 2026-01-02, CPU, Toy Processor, 2 cores" in words(at.caption)
+    assert "Your runs" not in words(at.markdown)
+    assert "answer_learning-rate" not in [radio.key for radio in at.radio]
+
+
+def test_recorded_runs_are_offered_where_nothing_can_be_run(monkeypatch, tmp_path):
+    """A lesson without its data says so, and shows what is here."""
+    a_recorded_run(monkeypatch, tmp_path / "lessons", "homework", 0, "150 pixels")
+    monkeypatch.setattr(
+        feature_store, "obstacle", lambda settings: "Clothing photos must be on this machine."
+    )
+
+    at = open_lesson("homework")
+
+    assert "Clothing photos must be on this machine." in words(at.error)
+    at.toggle(key="_recorded_homework-150").set_value(True).run()
+    assert not at.exception
+    assert "Recorded with this app, not yours" in words(at.caption)
+    assert "recorded" in at.selectbox(key="lesson_homework").options[0]
+
+
+def test_a_range_test_draws_its_steps_and_suggests_a_rate():
+    """Even while it has not finished an epoch; the conclusion names the rate."""
+    at = start(open_lesson("learning-rate"), 1)
+    (run,) = runs.list_runs()
+    rates = [1e-6 * 10 ** (step / 20) for step in range(120)]
+    losses = [2 / (1 + (rate / 1e-3) ** 1.7) for rate in rates]
+    rows = [f"{n},{rate:.6g},{loss:.6g}" for n, (rate, loss) in enumerate(zip(rates, losses, strict=True), 1)]
+    (run.folder / "range.csv").write_text("\n".join(["step,learning_rate,loss", *rows, ""]))
+    at.run()
+    assert not at.exception
+    finish(run)
+    at.run()
+
+    assert not at.exception
+    assert "The loss falls fastest at a learning rate of **0.00" in words(at.markdown)
+
+
+def test_the_mistake_is_told_from_both_runs():
+    """What its curve showed, beside the other's; neither has been tested here."""
+    at = start(open_lesson("augmentation"), 1)
+    for run in runs.list_runs():
+        finish(run, LOG.replace("0.7,0.8,", "0.7,0.7,") if run.settings.augment_validation else LOG)
+    at.run()
+
+    assert not at.exception
+    assert "the second one stops at 75.0% where the first reaches 80.0% (n = 1,000)" in words(at.markdown)
+
+
+def test_the_homework_is_run_on_the_chosen_classes_and_its_questions_answered():
+    """The pair goes into the run; the test after each epoch is asked about."""
+    at = open_lesson("homework")
+    at.selectbox(key="lesson_pair").set_value("dress,hat").run()
+    start(at)
+    (run,) = runs.list_runs()
+    assert (run.settings.classes, run.settings.image_size, run.settings.epochs) == ("dress,hat", 150, 20)
+    finish(run)
+    (run.folder / "test_log.csv").write_text(
+        "epoch,test_loss,test_accuracy\n1,0.9,0.5\n2,0.6,0.6\n3,0.3,0.7\n"
+    )
+    at.run()
+
+    assert not at.exception
+    at.number_input(key=f"_hw_{run.id}_0").set_value(0.7)
+    at.number_input(key=f"_hw_{run.id}_2").set_value(0.5)
+    [button for button in at.button if button.label == "Check"][0].click().run()
+    assert (
+        ":material/check_circle: Median of training accuracy over 3 epochs without augmentation: 0.700"
+        in words(at.markdown)
+    )
+    assert "Mean of test loss over 3 epochs without augmentation: 0.600, not 0.500" in words(at.markdown)
 
 
 def test_the_homework_is_checked():

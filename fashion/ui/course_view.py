@@ -15,6 +15,7 @@ from fashion.ui import (
     lesson_convolution,
     lesson_desk,
     lesson_experiment,
+    lesson_homework,
     lesson_picture,
     state,
 )
@@ -26,7 +27,6 @@ _DESKS = {
     "convolution": lesson_convolution.convolve,
     "using-the-model": lesson_desk.using,
     "summary": lesson_desk.overview,
-    "homework": lesson_desk.homework,
 }
 """What a lesson has instead of runs; each returns the question that it can now be asked."""
 
@@ -98,6 +98,8 @@ def work(lesson: Lesson) -> tuple[list[list[Outcome]], Ask | None]:
     st.subheader("Try it", anchor=False)
     if lesson.slug in _DESKS:
         return [], _DESKS[lesson.slug]()
+    if lesson.slug == "homework":
+        return [], lesson_homework.desk(lesson)
     done = [lesson_experiment.experiment(lesson, one) for one in lesson.experiments]
     own = done[0]  # the question is about the first
     if not own:

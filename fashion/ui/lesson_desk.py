@@ -1,14 +1,13 @@
-"""The lessons that ask finished runs: using a model (8.12), the summary of all experiments (8.13), the homework (8.15)."""
+"""The lessons that ask finished runs: using a model (8.12), and the summary of all experiments (8.13)."""
 
 import time
 
 import pandas as pd
 import streamlit as st
 
-from fashion import answers, datasets, lessons, lessons_homework, lessons_results, runs, summary
+from fashion import answers, datasets, lessons, lessons_results, runs, summary
 from fashion.errors import FashionError
 from fashion.lessons_results import Judged
-from fashion.settings import ARCHITECTURES
 from fashion.ui import cache, components, model_choice, state
 from fashion.ui.lesson_answer import Ask
 
@@ -75,7 +74,7 @@ def _ask(one: summary.RunSummary) -> None:
         began = time.perf_counter()
         model = cache.model(one.run.id)
         loaded = time.perf_counter() - began
-        test = cache.dataset(dataset).test
+        test = cache.dataset(dataset, one.classes).test
         images, labels = test.images, test.labels[:: max(1, len(test) // _NUM_ASKED)][:_NUM_ASKED]
         if isinstance(images, datasets.Photos):
             images = images.at(model.image_shape[0])
@@ -123,60 +122,3 @@ def overview() -> Ask | None:
     st.caption("95 % intervals of the difference on the same validation photos.")
     words = f"Of {len(rows)} experiments, {num_sure}."
     return Ask(judge=lambda answer: Judged(int(answer) == num_sure, words), whole=True)
-
-
-def homework() -> Ask:
-    """8.15: parameters layer by layer, and the homework's questions answered from the log of a run."""
-    side = lessons_homework.SIZES[0]
-    st.markdown(f"**On photos of {side} x {side} pixels**")
-    table = lessons_homework.table(side)
-    st.table(
-        table.style.format({"Parameters": "{:,}", "Sum so far": "{:,}"}), hide_index=True, border="horizontal"
-    )
-    st.markdown("**The homework's questions, from a run of yours**")
-    _questions()
-    other = lessons_homework.num_parameters(lessons_homework.SIZES[1])
-    words = f"99 x 99 x 32 numbers after pooling, so 896 + 20,072,512 + 65 = {other:,}."
-    return Ask(judge=lambda answer: Judged(int(answer) == other, words), whole=True)
-
-
-def _questions() -> None:
-    st.info(
-        "This very network cannot be trained in this app yet: it needs photos of two classes only, one last unit with a sigmoid, "
-        "and a momentum of 0.8. The questions can be asked of any run, and the way to the answers is the same.",
-        icon=":material/info:",
-    )
-    by_name = {run.id: run for run in runs.readable(runs.list_runs())[0] if len(run.log())}
-    if not by_name:
-        st.caption("There is no run yet. Start one in another lesson, and come back.")
-        return
-    state.one_of("lesson_homework", list(by_name))
-    name = st.selectbox(
-        "Run",
-        list(by_name),
-        format_func=lambda key: (
-            f"{ARCHITECTURES[by_name[key].settings.architecture]}, {len(by_name[key].log())} epochs · {key[16:]}"
-        ),
-        **state.kept("lesson_homework"),
-    )
-    log = by_name[name].log()
-    with st.expander("Its log, to compute from"):
-        st.dataframe(
-            log[["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]],
-            hide_index=True,
-            alt="Log of the run",
-        )
-    with st.form("homework", border=False):
-        asked = lessons_homework.questions(log)
-        given = [
-            st.number_input(one.text, value=None, format="%.3f", width=320, key=f"_hw_{number}")
-            for number, one in enumerate(asked)
-        ]
-        if not st.form_submit_button("Check"):
-            return
-    for one, answer in zip(asked, given, strict=True):
-        if answer is None:
-            continue
-        good = lessons_homework.is_close(answer, one.answer)
-        sign = ":material/check_circle:" if good else ":material/cancel:"
-        st.markdown(f"{sign} {one.text}: {one.answer:.3f}{'' if good else f', not {answer:.3f}'}")

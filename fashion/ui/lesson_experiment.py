@@ -10,13 +10,22 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from fashion import estimate, lessons, lessons_results, machine, runs, summary
+from fashion import datasets, estimate, lessons, lessons_results, machine, runs, summary
 from fashion.errors import FashionError
 from fashion.lessons_form import COURSE as COURSE_NAME
 from fashion.lessons_form import Experiment, Lesson
 from fashion.lessons_results import COURSE, RECORDED, YOURS, Outcome
 from fashion.settings import FIELDS, RunSettings, differing
-from fashion.ui import cache, charts, comparison_view, components, frame, state
+from fashion.ui import (
+    cache,
+    charts,
+    comparison_view,
+    components,
+    frame,
+    lesson_measures,
+    snapshot_view,
+    state,
+)
 
 _SOURCES = (YOURS, COURSE, RECORDED)
 _SOURCE_COLOURS = (charts.SPLIT_COLOURS["training"], charts.SPLIT_COLOURS["validation"], "#058468")
@@ -44,7 +53,12 @@ def experiment(lesson: Lesson, one: Experiment) -> list[Outcome]:
                 on_click=state.show_group,
                 args=(lesson.slug, one.key, ""),
             )
-        return [] if active else lessons_results.outcomes(one, found)
+        own = [] if active else lessons_results.outcomes(one, found)
+        for outcome in own:
+            if outcome.one.settings.snapshots:
+                st.markdown("**Every epoch was kept: test any of them**")
+                snapshot_view.epochs(outcome.one)
+        return own
 
 
 def _before(lesson: Lesson, one: Experiment, group: str) -> None:
@@ -65,9 +79,23 @@ def _before(lesson: Lesson, one: Experiment, group: str) -> None:
     problem = lessons.obstacle(list(planned.values()), cache.queue().limits.memory_bytes)
     if problem:
         st.error(components.harmless(problem), icon=":material/block:")
-        frame.link("Dataset", "Get the photos")
-        return
+        if not all(datasets.status(settings.dataset).present for settings in planned.values()):
+            frame.link("Dataset", "Get the photos")
+    else:
+        _offer(lesson, one, planned, frameworks)
+    _recorded(lesson, one)
+
+
+def _offer(
+    lesson: Lesson, one: Experiment, planned: dict[str, RunSettings], frameworks: tuple[str, ...]
+) -> None:
+    """What it will take, and the button."""
     count = f"{len(planned)} runs" if len(planned) > 1 else "One run"
+    guess = lessons.expected(list(planned.values()))
+    st.markdown(
+        f"Expected time: **{estimate.in_words(guess.seconds)}** ({estimate.in_words(guess.low)} to "
+        f"{estimate.in_words(guess.high)}; {guess.basis})."
+    )
     with st.container(horizontal=True, vertical_alignment="center"):
         pressed = st.button(
             "Run the experiment", type="primary", icon=":material/science:", key=f"_start_{one.key}"
@@ -155,6 +183,8 @@ def _live(lesson: Lesson, one: Experiment, names: list[str], was_active: bool) -
             (st.error if status.state == "failed" else st.warning)(
                 components.harmless(words), icon=":material/error:"
             )
+    if one.measure == "range" and found:
+        lesson_measures.range_of_rates(found[0])  # from its first steps, before there is an epoch
     own = lessons_results.outcomes(one, found)
     if own:
         results(lesson, one, own, finished=not was_active)
@@ -211,6 +241,31 @@ def results(lesson: Lesson, one: Experiment, own: list[Outcome], finished: bool)
                 f"The course: {lesson.about} Where base and size differ from yours, compare the pattern, not the height. "
                 f"Source: [{COURSE_NAME}]({lesson.source})."
             )
+    _specials(one, own, finished)
+    if one.measure != "range":
+        _curves(one, own)
+    if finished:
+        _costs(one, own)
+        if one.measure == "validation" and recorded:
+            st.caption(f"Recorded with this app: {_recorded_where(recorded)}.")
+        st.page_link(
+            "pages/runs.py",
+            label="These runs on the Runs page",
+            icon=":material/stacked_line_chart:",
+            query_params={"runs": ",".join(outcome.one.run.id for outcome in own)},
+        )
+        _replays(own)
+
+
+def _specials(one: Experiment, own: list[Outcome], finished: bool) -> None:
+    if one.measure == "mistake" and finished:
+        lesson_measures.exams(own)
+    if one.measure == "homework":
+        for outcome in own:
+            lesson_measures.epochs_with_test(outcome.one.run)
+
+
+def _curves(one: Experiment, own: list[Outcome]) -> None:
     values = lessons_results.curves(own)
     st.caption("Solid: training. Dashed: validation. The ring marks the best epoch.")
     for column, measure in zip(st.columns(2, gap="medium"), ("accuracy", "loss"), strict=True):
@@ -221,20 +276,76 @@ def results(lesson: Lesson, one: Experiment, own: list[Outcome], finished: bool)
                 table=values[["run", "curve", "epoch", "seconds", measure]],
                 name=f"{one.key}-{measure}",
             )
-    if finished:
-        st.table(cost_table(one, own), hide_index=True, border="horizontal")
-        st.caption(_machine(own))
-        st.page_link(
-            "pages/runs.py",
-            label="These runs on the Runs page",
-            icon=":material/stacked_line_chart:",
-            query_params={"runs": ",".join(outcome.one.run.id for outcome in own)},
+
+
+def _recorded(lesson: Lesson, one: Experiment) -> None:
+    """The runs that come with the project, for those who do not want to wait, or cannot run them."""
+    recorded = lessons_results.outcomes(one, runs.recorded(lesson.slug))
+    if not recorded:
+        return
+    if not st.toggle("Show the recorded runs", key=f"_recorded_{one.key}"):
+        return
+    st.caption(f"Recorded with this app, not yours: {_recorded_where(recorded)}.")
+    if one.measure == "validation":
+        published = lesson.published if one is lesson.experiments[0] else ()
+        table = lessons_results.accuracies([], recorded, published)
+        charts.place(
+            accuracy_chart(table),
+            alt_text="Best validation accuracy of each recorded run with its 95 % interval, beside the course's results.",
+            table=table.rename(columns={"low": "95 % from", "high": "95 % to"}),
+            name=f"{one.key}-recorded",
         )
+    if one.measure == "range":
+        lesson_measures.range_of_rates(recorded[0].one.run)
+        st.markdown(lessons_results.verdict(one, recorded))
+    else:
+        _specials(one, recorded, finished=True)
+        _curves(one, recorded)
+    _costs(one, recorded)
+    _replays(recorded)
 
 
-def _machine(own: list[Outcome]) -> str:
+def _replays(several: list[Outcome]) -> None:
+    """Links that show each run once more, epoch by epoch."""
+    with st.container(horizontal=True):
+        for outcome in several:
+            if len(outcome.log) > 1:
+                st.page_link(
+                    "pages/runs.py",
+                    label=f"Replay: {outcome.label}",
+                    icon=":material/slow_motion_video:",
+                    query_params={state.OPEN: outcome.one.run.id, state.VIEW: "Replay"},
+                )
+
+
+def _recorded_where(recorded: list[Outcome]) -> str:
+    """When and on which machine, with which versions."""
+    one = recorded[0].one
+    dates = sorted({str((outcome.one.run.card() or {}).get("created", "")) for outcome in recorded})
+    versions = ", ".join(f"{name} {version}" for name, version in one.versions.items())
+    return components.harmless(
+        f"{' to '.join(dict.fromkeys((dates[0], dates[-1])))}, {summary.machine_in_words(one)}, {versions}"
+    )
+
+
+def _costs(one: Experiment, own: list[Outcome]) -> None:
+    """What the runs came to and took; of a range test only the time, as its accuracy means nothing."""
+    if one.measure != "range":
+        st.table(cost_table(one, own), hide_index=True, border="horizontal")
+    st.caption(_machine(one, own))
+
+
+def _machine(experiment: Experiment, own: list[Outcome]) -> str:
     one = own[0].one
     versions = ", ".join(f"{name} {version}" for name, version in one.versions.items())
+    if experiment.measure == "range":
+        seconds = max(
+            [own[0].log.seconds.sum(), *own[0].one.run.steps().seconds]
+        )  # the last epoch may have no row
+        return (
+            f"{estimate.in_words(seconds)} without start-up: {summary.machine_in_words(one)}; {versions}; batches of "
+            f"{one.settings.batch_size}."
+        )
     return (
         f"Accuracies are of the best epoch, which was chosen on the same {one.validation.n:,} pictures, so they are a little too "
         f"good. Time without start-up and test: {summary.machine_in_words(one)}{', ' if versions else ''}{versions}."

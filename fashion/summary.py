@@ -16,7 +16,7 @@ from fashion import datasets, evaluation
 from fashion.errors import FashionError, RunError
 from fashion.evaluation import Accuracy
 from fashion.pretrained import BASES
-from fashion.runs import Run, Status
+from fashion.runs import EPOCH, Run, Status
 from fashion.setting_fields import applies
 from fashion.settings import ARCHITECTURES, FIELDS, RunSettings, differing
 
@@ -124,8 +124,10 @@ def summarise_all(found: list[Run]) -> tuple[list[RunSummary], list[tuple[Run, s
 
 
 def short_name(run: Run) -> str:
-    """The name of a run in legends: its id without the date, e.g. "cnn-1603"; a shipped model's own name."""
-    return run.id if run.shipped else run.id[16:]
+    """The name of a run in legends: its id without the date, e.g. "cnn-1603", and of a tested epoch which one; a shipped
+    model's own name."""
+    name, _, epoch = run.id.partition(EPOCH)
+    return run.id if run.shipped else f"{name[16:]}, epoch {int(epoch)}" if epoch.isdecimal() else run.id[16:]
 
 
 def _when(run: Run) -> datetime | None:
@@ -140,7 +142,7 @@ def _from_log(run: Run) -> RunSummary:
     log = run.log().dropna(subset=["val_accuracy", "seconds"])
     started = len(log) > 0
     best = log.loc[log.val_accuracy.idxmax()] if started else None
-    n = datasets.DATASETS[run.settings.dataset].split_sizes["validation"]
+    n = datasets.split_sizes(run.settings.dataset, run.settings.class_names)["validation"]
     return RunSummary(
         run=run,
         name=short_name(run),
@@ -162,7 +164,7 @@ def _from_log(run: Run) -> RunSummary:
         num_parameters=None,
         temperature=None,
         data_digest=None,
-        classes=datasets.DATASETS[run.settings.dataset].classes,
+        classes=run.settings.class_names or datasets.DATASETS[run.settings.dataset].classes,
     )
 
 
@@ -261,6 +263,10 @@ def setting_in_words(name: str, value: object) -> str:
     field = FIELDS[name]
     if name == "predict_size" and not value:
         return "as in training"
+    if name == "seconds_limit" and not value:
+        return "none"
+    if name == "classes":
+        return str(value).replace(",", " and ") or "all"
     if field.choices is not None:
         return field.choices[value]
     if isinstance(value, bool):
@@ -386,31 +392,3 @@ def predictions(one: RunSummary, split: str = "test") -> Predictions:
             "the run, or train it again."
         ) from None
     return Predictions(split, probabilities.astype(np.float64), labels.astype(np.int64))
-
-
-def is_better(a: RunSummary, b: RunSummary) -> str:
-    """Whether one of two runs is better than the other on the same test pictures, in words.
-
-    Raises RunError where one has not been tested, or they were tested on different pictures.
-    """
-    said_a, said_b = predictions(a), predictions(b)
-    if a.data_digest != b.data_digest or not np.array_equal(said_a.labels, said_b.labels):
-        raise RunError(
-            f"Two runs must be tested on the same pictures to be compared. Received: {a.name} on {a.dataset_title}, "
-            f"{b.name} on {b.dataset_title}. Choose two runs on the same data."
-        )
-    difference, low, high = evaluation.paired_difference(said_a.correct, said_b.correct)
-    if difference < 0:
-        a, b, difference, low, high = b, a, -difference, -high, -low
-    points, interval = f"{100 * difference:.2f}", f"{100 * low:.2f} to {100 * high:.2f}"
-    n = len(said_a)
-    if low > 0:
-        return (
-            f"{b.name} is better than {a.name}: by {points} percentage points on the same {n:,} test pictures, "
-            f"95 % interval {interval}."
-        )
-    ahead = f"{b.name} is {points} percentage points ahead" if difference else "both are right equally often"
-    return (
-        f"These {n:,} test pictures do not tell which is better: {ahead}, and the 95 % interval, {interval}, "
-        "holds zero."
-    )

@@ -2,7 +2,16 @@
 
 import streamlit as st
 
-from fashion.ui import frame, outlook_view, settings_view, training_view
+from fashion.ui import (
+    frame,
+    outlook_view,
+    preset_view,
+    settings_view,
+    sweep_results_view,
+    sweep_view,
+    time_budget_view,
+    training_view,
+)
 
 frame.page(
     "Train",
@@ -18,15 +27,22 @@ if run is not None:
     training_view.live(run)
     st.stop()
 
+if sweep_results_view.watched():
+    st.stop()
+
 settings_view.dataset_input()
+preset_view.notice()
 top = st.container()
 settings = settings_view.settings_form()
 if settings is None:
     st.stop()
 with top:
+    time_budget_view.control(settings)
     outlook_view.outlook(settings)
     with st.container(horizontal=True):
         training_view.start_button(settings)
         st.button("Defaults", icon=":material/undo:", on_click=settings_view.reset_settings)
         training_view.unfinished()
+    sweep_view.control(settings)
 outlook_view.previews(settings)
+preset_view.link_maker(settings)

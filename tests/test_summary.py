@@ -146,38 +146,6 @@ def test_curves_of_runs_without_an_epoch_are_empty():
     assert summary.curves([summary.summarise(run)]).empty
 
 
-def test_the_better_run_is_named_whichever_is_asked_first():
-    """12 mistakes against 32 on the same 300 pictures: 20 / 300 is 6.67 points, and no accident."""
-    good = summary.summarise(make_run(A))
-    bad = summary.summarise(make_run(B, wrong={(4, 2): 5, (6, 0): 7, (1, 3): 20}))
-
-    sentence = summary.is_better(bad, good)
-
-    assert sentence.startswith("softmax-aaaa is better than cnn-bbbb: by 6.67 percentage points")
-    assert "300 test pictures" in sentence
-    assert summary.is_better(good, bad) == sentence
-
-
-def test_a_small_difference_is_not_called_better():
-    """12 mistakes against 13: the interval holds zero, and the sentence says so."""
-    one = summary.summarise(make_run(A))
-    other = summary.summarise(make_run(B, wrong={(4, 2): 6, (6, 0): 7}))
-
-    sentence = summary.is_better(one, other)
-
-    assert "do not tell which is better" in sentence
-    assert "softmax-aaaa is 0.33 percentage points ahead" in sentence
-
-
-def test_runs_tested_on_different_pictures_are_not_compared():
-    """The fingerprint of the data decides, not its name."""
-    other = make_run(B)
-    change_card(other, data_digest="another")
-
-    with pytest.raises(RunError, match="same pictures"):
-        summary.is_better(summary.summarise(make_run(A)), summary.summarise(other))
-
-
 def test_stored_answers_come_back_with_their_labels():
     """300 rows of ten probabilities, 288 of them right."""
     said = summary.predictions(summary.summarise(make_run(A)), "validation")

@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from fashion import summary
+from fashion.comparison import in_words, of_runs
 from fashion.errors import FashionError
 from fashion.summary import RunSummary
 from fashion.ui import charts, components, state
@@ -34,15 +35,16 @@ def comparison(ticked: list[RunSummary]) -> None:
 
 def _verdict(a: RunSummary, b: RunSummary) -> None:
     try:
-        sentence = summary.is_better(a, b)
+        sentence = in_words(of_runs(a, b), *summary.unique_names([a, b]))
     except FashionError as error:
         st.caption(components.plain(str(error)))
         return
     st.markdown(
         f"**{sentence}**",
         help="Compared picture by picture. The interval covers the chance of these test pictures, not the luck of one "
-        "training: the same settings with another seed can differ by about as much. Train both again with other seeds "
-        "to be sure.",
+        "training: the same settings with another seed can differ by about as much. Train both with several seeds to be "
+        "sure (Train page, Several values at once). How many pictures it would take is for a chance of 80 % to see a "
+        "difference of the size seen.",
     )
 
 

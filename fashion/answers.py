@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from fashion import explain, photos, refusal, runs, squares, summary
+from fashion import explain, photos, refusal, runs, snapshots, squares, summary
 from fashion.explain import ChangeOfMind
 from fashion.photos import PrepareOptions, Step
 from fashion.predictor import Prediction, Predictor
@@ -56,8 +56,9 @@ class Answer:
 
 def models() -> list[RunSummary]:
     """The models that can answer, best first: the shipped one for photos, runs on photos, the shipped one for 28x28
-    pictures, other runs, newest first, then other shipped ones. Damaged ones are left out."""
-    exported = [run for run in (*runs.shipped(), *runs.list_runs()) if run.can_predict]
+    pictures, other runs, newest first, each with its exported epochs, then other shipped ones. Damaged ones are left out."""
+    own = [one for run in runs.list_runs() for one in (run, *snapshots.tested(run).values())]
+    exported = [run for run in (*runs.shipped(), *own) if run.can_predict]
     readable, _ = summary.summarise_all(exported)
 
     def place(one: RunSummary) -> int:

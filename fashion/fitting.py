@@ -12,10 +12,11 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from fashion import architectures, clothing, datasets, networks, runs
-from fashion.batches import Batches, PhotoBatches, VectorBatches
+from fashion import architectures, clothing, datasets, networks, range_test, runs, snapshots, watched
+from fashion.batches import Batches, PhotoBatches, VectorBatches, changed
 from fashion.clothing import Photos
 from fashion.settings import PHOTOS, RunSettings, learning_rate_at
+from fashion.time_limit import TimeLimit
 from fashion.worker import Diverged, Reporter, StopRequested
 
 NUM_PROBES = 12
@@ -23,6 +24,7 @@ _ROUNDING = 1e-6  # a resumed run reads its best accuracy from the log, which ha
 # A rough speed, only to decide how many steps run between two looks at the stop file.
 _ASSUMED_MULTIPLY_ADDS_PER_SECOND = 3e10
 _SECONDS_PER_CALL = 0.2
+_FORWARD_SHARE = 1 / 3  # of the time of a training step
 _EVALUATION_BATCH = 500
 _PHOTO_BATCH = 32
 # Enough for means and variances over many positions each; photos have more of those, and cost more.
@@ -45,11 +47,13 @@ class Recorder(keras.callbacks.Callback):
         validation: tuple,
         first_epoch: int = 0,
         keep_last: bool = True,
+        test: tuple | None = None,
     ):
         """settings: those of this part of the run, which is all of it unless a head is trained first.
 
         validation: inputs and labels. first_epoch: epochs of the parts before, which the log counts too.
         keep_last: whether to save after each epoch what resuming needs.
+        test: inputs and labels to be measured after each epoch, where the settings ask for that.
         """
         super().__init__()
         self.run, self.settings, self.reporter = run, settings, reporter
@@ -67,8 +71,14 @@ class Recorder(keras.callbacks.Callback):
         self.best_accuracy = float(log.val_accuracy.max()) if len(log) else -1.0
         self.best_epoch = int(log.epoch[log.val_accuracy.idxmax()]) if len(log) else None
         self.stop_reason: str | None = None
-        self._elapsed_before = float(log.seconds.sum()) if len(log) else 0.0
-        self._validation_seconds = 0.0
+        self.test = test if settings.watch_test else None
+        self.range_test = range_test.Recording(run) if settings.schedule == "range-test" else None
+        self.exploded = False
+        self.time = TimeLimit.of_run(run, first_epoch)
+        self.out_of_time = False
+        self._validation_seconds = self._call_seconds = 0.0
+        self._steps_done, self._validated = 0, False
+        self._second_call: tuple[float, int] | None = None  # when it began, and how many steps were done
 
     @property
     def complete(self) -> bool:
@@ -76,6 +86,8 @@ class Recorder(keras.callbacks.Callback):
         patience = self.settings.patience
         waited = self.epoch - (self.best_epoch or 0)
         done = self.epoch >= self.first_epoch + self.settings.epochs
+        if self.out_of_time or (self.epoch and self.time.over()):
+            return True
         # An earlier part's best epoch is no reason to end this one at once.
         waited = min(waited, self.epoch - self.first_epoch)
         return done or (patience > 0 and waited >= patience)
@@ -83,7 +95,9 @@ class Recorder(keras.callbacks.Callback):
     def on_train_begin(self, logs=None) -> None:
         if self.averaging:
             self.averaging.set_model(self.model)
-        self._train_started = time.perf_counter()
+        if self.range_test:
+            self._first_weights = self.model.get_weights()
+        self.time.begin()
         self._last_written = (0.0, 0, 0.0, 0.0)
         self.reporter.update(
             phase="training",
@@ -101,7 +115,8 @@ class Recorder(keras.callbacks.Callback):
         for number, layer in enumerate(self.model.layers):
             if isinstance(layer, keras.layers.Dropout) and layer.rate:
                 layer.seed_generator.state.assign([self.settings.seed + number, self.epoch * 2**20])
-        self._epoch_started = time.perf_counter()
+        self._loss_sum = 0.0
+        self._epoch_started = self._call_ended = time.perf_counter()
         # (seconds into the epoch, steps, loss sum, accuracy sum) at the last written row
         self._last_written = (0.0, 0, 0.0, 0.0)
 
@@ -110,20 +125,39 @@ class Recorder(keras.callbacks.Callback):
             step = (self.epoch - self.first_epoch) * self.steps_per_epoch + batch
             if self.settings.framework == "jax":
                 self.model.jax_state_sync()  # within an epoch JAX computes on a copy of the optimizer's variables
-            self.model.optimizer.learning_rate = learning_rate_at(self.settings, step, self.num_steps)
+            progress = self.time.progress(step, self.num_steps, self._validation_seconds)
+            self.model.optimizer.learning_rate = learning_rate_at(self.settings, progress, 1)
 
     def on_train_batch_end(self, batch, logs=None) -> None:
         # Keras counts whole calls: the last of an epoch may hold fewer steps than the number says.
         steps = min(batch + 1, self.steps_per_epoch)
+        if self.range_test:
+            before, self._loss_sum = self._loss_sum, float(logs["loss"]) * steps
+            self.exploded = self.range_test.add(
+                float(self.model.optimizer.learning_rate), self._loss_sum - before
+            )
+            if self.exploded:  # what the test is looking for, so the end and no failure
+                self.model.stop_training = True
+                return
         if not np.isfinite(logs["loss"]):
             raise self._diverged(f"step {steps}", float(logs["loss"]))
         self._write_step(steps, logs)
         self.stop_reason = self.reporter.stop_reason()
-        if self.stop_reason is not None:
+        self._measure_call(steps)
+        if steps < self.steps_per_epoch:
+            self.out_of_time = self._no_more_fits()
+        if self.stop_reason is not None or self.out_of_time:
             self.model.stop_training = True
 
     def on_epoch_end(self, epoch, logs=None) -> None:
         seconds = time.perf_counter() - self._epoch_started
+        if self.range_test:
+            self.range_test.write()
+        if self.exploded:
+            if self.best_epoch is None:  # these weights are spoilt: those of the beginning are kept
+                self.model.set_weights(self._first_weights)
+                self._validate_and_keep(best_epoch=0)
+            return
         if self.stop_reason is not None:
             # An unfinished epoch counts only when there is nothing else to keep.
             if self.best_epoch is None:
@@ -132,9 +166,14 @@ class Recorder(keras.callbacks.Callback):
         started = time.perf_counter()
         with self._averaged():
             loss, accuracy = self._validate_and_keep(best_epoch=self.epoch + 1)
-        self._validation_seconds = time.perf_counter() - started
+            if self.settings.snapshots:
+                self._keep_snapshot()
+            if self.test:
+                self._watch_test()
+        self._validation_seconds, self._validated = time.perf_counter() - started, True
         self.epoch += 1
-        num_images = self.steps_per_epoch * self.settings.batch_size
+        whole = self._steps_done == self.steps_per_epoch
+        num_images = self._steps_done * self.settings.batch_size
         row = {
             "epoch": self.epoch,
             "loss": float(logs["loss"]),
@@ -146,10 +185,30 @@ class Recorder(keras.callbacks.Callback):
             "images_per_second": num_images / seconds,
         }
         _append(self.run.folder / "log.csv", runs.LOG_COLUMNS, row)
-        if self.keep_last:
+        if self.keep_last and whole:  # resuming begins with whole epochs
             save(self.model, self.run.folder / "last.keras")
         self.reporter.update(epoch=self.epoch, step=0, best_epoch=self.best_epoch)
+        more = self.epoch < self.first_epoch + self.settings.epochs
+        self.out_of_time = self.out_of_time or (more and self._no_more_fits())
         self.model.stop_training = self.complete
+
+    def _measure_call(self, steps: int) -> None:
+        """How long a call of Keras takes, and while there was none yet, how long a validation should."""
+        now = time.perf_counter()
+        # The first call builds the network's program, which may take ten times as long.
+        if self._second_call is None:
+            self._second_call = (now, steps)
+        else:
+            self._call_seconds = now - self._call_ended
+            started, before = self._second_call
+            if steps > before and not self._validated:
+                per_picture = (now - started) / ((steps - before) * self.settings.batch_size)
+                self._validation_seconds = len(self.labels) * per_picture * _FORWARD_SHARE
+        self._call_ended, self._steps_done = now, steps
+
+    def _no_more_fits(self) -> bool:
+        """Whether the time that is left is too short for another call of Keras and the validation after it."""
+        return self.time.over(self._call_seconds + self._validation_seconds)
 
     @contextlib.contextmanager
     def _averaged(self):
@@ -169,17 +228,31 @@ class Recorder(keras.callbacks.Callback):
 
     def _validate_and_keep(self, best_epoch: int) -> tuple[float, float]:
         """Validation loss and accuracy; saves the model if it is the best so far."""
-        probabilities = predict(self.model, self.inputs)
+        inputs = self.inputs
+        if self.settings.augment_validation and self.batches.changing and len(inputs.shape) > 2:
+            rng = np.random.default_rng((self.settings.seed, self.epoch, len(self.batches)))
+            inputs = changed(inputs, np.arange(len(inputs)), self.settings, rng)
+        probabilities = predict(self.model, inputs)
         if not np.isfinite(probabilities).all():  # the loss is taken before the step that spoils the weights
             raise self._diverged("validation", float("nan"))
-        labels = self.labels
-        picked = np.clip(probabilities[np.arange(len(labels)), labels], 1e-7, 1.0)
-        accuracy = float((probabilities.argmax(axis=1) == labels).mean())
+        loss, accuracy = _loss_and_accuracy(probabilities, self.labels)
         self._write_probes(probabilities[self.probe_indices])
         if accuracy > self.best_accuracy + _ROUNDING:
             self.best_accuracy, self.best_epoch = accuracy, best_epoch
             save(self.model, self.run.folder / "model.keras")
-        return float(-np.log(picked).mean()), accuracy
+        return loss, accuracy
+
+    def _keep_snapshot(self) -> None:
+        """Save what was just validated; without the optimizer's state, which takes twice as much as the weights."""
+        path = snapshots.weights(self.run, self.epoch + 1)
+        path.parent.mkdir(exist_ok=True)
+        save(keras.Model(self.model.inputs, self.model.outputs, name=self.model.name), path)
+
+    def _watch_test(self) -> None:
+        inputs, labels = self.test
+        loss, accuracy = _loss_and_accuracy(predict(self.model, inputs), labels)
+        row = {"epoch": self.epoch + 1, "test_loss": loss, "test_accuracy": accuracy}
+        _append(self.run.folder / watched.FILE, watched.COLUMNS, row)
 
     def _diverged(self, place: str, loss: float) -> Diverged:
         kept = "The best epoch so far is kept." if self.best_epoch is not None else "No epoch was finished."
@@ -198,7 +271,7 @@ class Recorder(keras.callbacks.Callback):
         """Progress, and a row of the live curve: means since the last row, since Keras' are means since the epoch began."""
         seconds = time.perf_counter() - self._epoch_started
         last_seconds, last_steps, last_loss, last_accuracy = self._last_written
-        elapsed = self._elapsed_before + time.perf_counter() - self._train_started
+        elapsed = self.time.elapsed
         # At most four rows a second, and some five hundred in a long run.
         if seconds - last_seconds < max(0.25, elapsed / 500) and steps < self.steps_per_epoch:
             return
@@ -219,7 +292,8 @@ class Recorder(keras.callbacks.Callback):
         epochs_left = self.num_epochs - self.epoch - steps / self.steps_per_epoch
         left = epochs_left * self.steps_per_epoch * self.settings.batch_size / rate
         left += np.ceil(epochs_left) * self._validation_seconds
-        self.reporter.update(step=steps, images_per_second=rate, seconds_left=float(left))
+        left = float(min(left, self.time.left))
+        self.reporter.update(step=steps, images_per_second=rate, seconds_left=left)
 
 
 def fit(
@@ -231,6 +305,7 @@ def fit(
     validation: tuple,
     first_epoch: int = 0,
     keep_last: bool = True,
+    test: tuple | None = None,
 ) -> None:
     """Train a model until its epochs are done, or go on from `last.keras`; the arguments are those of `Recorder`.
 
@@ -247,11 +322,12 @@ def fit(
         _forget_after(run, first_epoch + int(model.optimizer.iterations) // len(batches))
     else:
         if first_epoch == 0:
-            for name in ("log.csv", "steps.csv", "probes.npz", "model.keras"):
+            for name in ("log.csv", "steps.csv", "probes.npz", "model.keras", range_test.FILE, watched.FILE):
                 (run.folder / name).unlink(missing_ok=True)
+            snapshots.forget_after(run, 0)
         model = build()
         networks.compile_for_training(model, settings, num_classes, steps_per_call)
-    recorder = Recorder(run, settings, reporter, batches, validation, first_epoch, keep_last)
+    recorder = Recorder(run, settings, reporter, batches, validation, first_epoch, keep_last, test)
     if recorder.complete:
         return
     (run.folder / "card.json").unlink(missing_ok=True)  # of an earlier stop; it speaks of another best epoch
@@ -265,6 +341,8 @@ def fit(
     )
     if recorder.stop_reason is not None:
         raise StopRequested(recorder.stop_reason)
+    if recorder.out_of_time:
+        reporter.update(reason=recorder.time.in_words(recorder.epoch, recorder.num_epochs))
 
 
 def chosen(split: datasets.Split, settings: RunSettings) -> datasets.Split:
@@ -284,7 +362,7 @@ def chosen(split: datasets.Split, settings: RunSettings) -> datasets.Split:
 
 
 def predict(model: keras.Model, inputs, mirror: bool = False) -> np.ndarray:
-    """Probabilities float32 (n, classes) for raw pictures uint8 (n, h, w), `Photos`, or vectors (n, size).
+    """Probabilities float32 (n, classes) for raw pictures uint8 (n, h, w) or (n, h, w, 3), `Photos`, or vectors (n, size).
 
     mirror: the mean of the answers to each photo and to its mirror image.
     """
@@ -292,7 +370,7 @@ def predict(model: keras.Model, inputs, mirror: bool = False) -> np.ndarray:
         not isinstance(inputs, Photos) and inputs.ndim == 2
     ):  # all vectors at once: `predict` takes a tenth of a second
         return np.asarray(model.predict_on_batch(inputs.astype(np.float32)), dtype=np.float32)
-    if not isinstance(inputs, Photos):
+    if not isinstance(inputs, Photos) and inputs.ndim == 3:
         return np.asarray(model.predict(inputs, batch_size=_EVALUATION_BATCH, verbose=0), dtype=np.float32)
     answers = []
     for start in range(0, len(inputs), _PHOTO_BATCH):
@@ -302,6 +380,12 @@ def predict(model: keras.Model, inputs, mirror: bool = False) -> np.ndarray:
             answer = (answer + np.asarray(model.predict_on_batch(images[:, :, ::-1]))) / 2
         answers.append(answer)
     return np.concatenate(answers).astype(np.float32)
+
+
+def _loss_and_accuracy(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """Mean crossentropy, and the share of right answers."""
+    picked = np.clip(probabilities[np.arange(len(labels)), labels], 1e-7, 1.0)
+    return float(-np.log(picked).mean()), float((probabilities.argmax(axis=1) == labels).mean())
 
 
 def save(model: keras.Model, path) -> None:
@@ -343,6 +427,8 @@ def choose_steps_per_call(settings: RunSettings, batches: Batches) -> int:
     """Steps between two looks at Python: many for tiny networks, whose steps cost less than the look itself."""
     if settings.framework == "torch":
         return 1  # Keras offers no more with PyTorch
+    if settings.schedule == "range-test":
+        return 1  # each step has a rate of its own
     if isinstance(batches, PhotoBatches):
         return 1  # reading photos takes its time, and a stop should not wait for many of them
     _, cost = architectures.cost_of(settings)
@@ -354,5 +440,9 @@ def choose_steps_per_call(settings: RunSettings, batches: Batches) -> int:
 
 def _forget_after(run: runs.Run, epoch: int) -> None:
     """Take from the tables what the checkpoint of this epoch does not know: it will be trained again."""
-    for name, table in (("log.csv", run.log()), ("steps.csv", run.steps())):
+    snapshots.forget_after(run, epoch)
+    tables = {"log.csv": run.log(), "steps.csv": run.steps(), watched.FILE: watched.read(run)}
+    for name, table in tables.items():
+        if not (run.folder / name).exists():
+            continue
         runs.write_text(run.folder / name, table[table.epoch <= epoch].to_csv(index=False))

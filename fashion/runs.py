@@ -34,24 +34,20 @@ CARD_FORMAT = 1
 HEARTBEAT_LIMIT_SECONDS = 30.0
 ACTIVE = ("queued", "running")
 STATES = (*ACTIVE, "finished", "stopped", "failed", "interrupted")
-# All of it; without export; test and export a run that was cut off; export a finished one.
-TASKS = ("train", "measure", "finish", "export")
+# All of it; without export; test and export a run that was cut off; export a finished one; prove its zip file; test epochs.
+TASKS = ("train", "measure", "finish", "export", "prove", "snapshot")
 LESSONS = SHIPPED / "lessons"
 # What a shipped model needs of its run; the rest is for resuming and for a live view.
 _SHIPPED_FILES = (
-    "settings.json",
-    "log.csv",
-    "steps.csv",
-    "probes.npz",
-    "evaluation.npz",
-    "model.keras",
-    "model.tflite",
-)
+    "settings.json", "log.csv", "steps.csv", "probes.npz", "evaluation.npz", "model.keras", "model.tflite",
+)  # fmt: skip
 # What only runs on photos have.
 _SHIPPED_FILES_OF_PHOTOS = ("head.json", "head.npz", "neighbours.npz", "refusal.npz")
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[a-z0-9-]{1,24}-[0-9a-f]{4}")
 _SHIPPED_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
-
+EPOCH = "_epoch-"
+"""Between the id of a run and the number in the name of one of its epochs: `<run>/snapshots/<run>_epoch-007`."""
+_EPOCH_ID = re.compile(f"({_RUN_ID.pattern}){EPOCH}[0-9]{{3,4}}")
 
 # What each kind of field may hold; JSON does not tell 1 from 1.0.
 _STATUS_TYPES = {
@@ -123,8 +119,9 @@ class Run:
 
     @property
     def kind(self) -> str:
-        """ "training" or "benchmark": what this folder's job does."""
-        return "benchmark" if (self.folder / "plan.json").exists() else "training"
+        """ "training", "benchmark", "takeaway" (see takeaway.py) or "snapshot" (snapshots.py): what this folder's job does."""
+        kinds = {"plan.json": "benchmark", "takeaway.json": "takeaway", "snapshot.json": "snapshot"}
+        return next((kind for name, kind in kinds.items() if (self.folder / name).exists()), "training")
 
     @cached_property
     def settings(self) -> RunSettings:
@@ -199,11 +196,11 @@ class Run:
 
     def log(self) -> pd.DataFrame:
         """A row per epoch: epoch, loss, accuracy, val_loss, val_accuracy, learning_rate, seconds, images_per_second."""
-        return _read_table(self.folder / "log.csv", LOG_COLUMNS)
+        return read_table(self.folder / "log.csv", LOG_COLUMNS)
 
     def steps(self) -> pd.DataFrame:
         """A row per few steps: step, epoch, seconds, loss, accuracy, learning_rate, images_per_second."""
-        return _read_table(self.folder / "steps.csv", STEP_COLUMNS)
+        return read_table(self.folder / "steps.csv", STEP_COLUMNS)
 
     def probes(self) -> dict[str, np.ndarray] | None:
         """The probe pictures: indices (p,) into validation, probabilities float32 (epochs, p, classes)."""
@@ -228,15 +225,8 @@ class Run:
 
 
 LOG_COLUMNS = (
-    "epoch",
-    "loss",
-    "accuracy",
-    "val_loss",
-    "val_accuracy",
-    "learning_rate",
-    "seconds",
-    "images_per_second",
-)
+    "epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds", "images_per_second",
+)  # fmt: skip
 STEP_COLUMNS = ("step", "epoch", "seconds", "loss", "accuracy", "learning_rate", "images_per_second")
 
 
@@ -276,17 +266,20 @@ def create_job(label: str, file_name: str, content: Any, **status: Any) -> Run:
 
 
 def find(name: str) -> Run:
-    """The run with this id, or the shipped model of this name.
+    """The run with this id, a tested epoch of one, or the shipped model or recorded run of this name.
 
     The name comes from links and command lines: only names of the right form are ever joined to a path.
 
     Raises:
         RunError: There is none.
     """
-    if _RUN_ID.fullmatch(name) and (runs_folder() / name / "status.json").is_file():
-        return Run(runs_folder() / name)
-    if _SHIPPED_NAME.fullmatch(name) and (SHIPPED / name / "card.json").is_file():
-        return Run(SHIPPED / name)
+    epoch = _EPOCH_ID.fullmatch(name)
+    home = runs_folder() / epoch[1] / "snapshots" if epoch else runs_folder()
+    if (epoch or _RUN_ID.fullmatch(name)) and (home / name / "status.json").is_file():
+        return Run(home / name)
+    for home in (SHIPPED, *sorted(LESSONS.glob("*"))) if _SHIPPED_NAME.fullmatch(name) else ():
+        if (home / name / "card.json").is_file():
+            return Run(home / name)
     raise RunError(
         f"There must be a run or a shipped model of that name. Received: {name!r}. See Runs for the list."
     )
@@ -415,7 +408,8 @@ def write_bytes(path: Path, data: bytes) -> None:
         raise
 
 
-def _read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+    """A table of numbers that is still being written: its whole rows; empty where there is no such file."""
     try:
         # Rows are appended: what follows the last line break is half written ("12" may become "1234").
         whole_lines = path.read_bytes().rpartition(b"\n")[0].decode("utf-8", errors="replace")

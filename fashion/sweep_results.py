@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from fashion import architectures, comparison, evaluation, runs, summary
-from fashion.errors import FashionError
+from fashion.errors import FashionError, RunError
 from fashion.runs import Run
 from fashion.settings import FIELDS, RunSettings, differing
 from fashion.summary import RunSummary
@@ -69,7 +69,10 @@ def of_group(group: str) -> list[Run]:
 
 def combinations(found: Sequence[Run]) -> list[Combination]:
     """The combinations of a sweep in the order of its runs; runs that cannot be read are left out."""
-    readable = summary.summarise_all(list(found))[0]
+    return _grouped(summary.summarise_all(list(found))[0])
+
+
+def _grouped(readable: Sequence[RunSummary]) -> list[Combination]:
     grouped: dict[RunSettings, list[RunSummary]] = {}
     for one in readable:
         grouped.setdefault(one.settings.replace(seed=0), []).append(one)
@@ -175,18 +178,59 @@ def verdict_of_one_seed(several: Sequence[Combination]) -> str:
     if not words:
         return ""
     return (
-        f"With seed {best.settings.seed} alone: {words[0].lower()}{words[1:]} That is said of these two trained networks; with "
+        f"With seed {min(_common_seeds(second, best))} alone: {words[0].lower()}{words[1:]} That is said of these two trained networks; with "
         "another seed it may be the other way round."
     )
 
 
 def _by_pictures(a: Combination, b: Combination) -> str:
-    """Which is better on the test pictures with the first seed, in words; empty where they cannot be compared."""
+    """Which is better on the test pictures with the first seed that both have, in words; empty where there is none."""
+    seeds = _common_seeds(a, b)
+    if not seeds:
+        return ""
+    ours, theirs = (
+        next(run for run in one.several if run.settings.seed == min(seeds) and run.test) for one in (a, b)
+    )
     try:
-        said = comparison.of_runs(a.several[0], b.several[0])
-    except FashionError:  # not tested yet, or tested on other pictures
+        said = comparison.of_runs(ours, theirs)
+    except FashionError:  # tested on other pictures, or its answers were deleted
         return ""
     return comparison.in_words(said, a.name, b.name)
+
+
+def _common_seeds(a: Combination, b: Combination) -> set[int]:
+    """The seeds with which both were tested."""
+    return set(a.accuracies("test")) & set(b.accuracies("test"))
+
+
+def verdict_of_runs(several: Sequence[RunSummary]) -> str:
+    """Whether the best two of any runs, by validation, differ by more than chance.
+
+    Settings against settings, as in `verdict`, where some came with several seeds; otherwise run against run, picture by
+    picture. Empty where all have the same settings but for the seed: there is nothing to choose. Raises RunError where
+    fewer than two were tested, or not all on the same pictures.
+    """
+    tested = [one for one in several if one.test and one.validation]
+    if len(tested) < 2:
+        raise RunError(
+            f"Two runs must have been tested to be compared. Received: {len(tested)} tested of {len(several)}. Wait for their "
+            "end, or finish them."
+        )
+    if len({(one.data_digest, one.test.n) for one in tested}) > 1:
+        raise RunError(
+            "Runs must be tested on the same pictures to be compared. Received: runs on "
+            f"{', '.join(sorted({one.dataset_title for one in tested}))} or on other pictures of it. Choose runs on the same data."
+        )
+    grouped = _grouped(tested)
+    # Two epochs of one run have one seed: then they are networks, and no repetition.
+    repeated = any(len(one.several) > 1 for one in grouped)
+    if repeated and all(len(one.accuracies("test")) == len(one.several) for one in grouped):
+        words = verdict(grouped)
+    else:
+        names = dict(zip([one.run for one in tested], summary.unique_names(tested), strict=True))
+        best, second = sorted(tested, key=lambda one: one.validation.value, reverse=True)[:2]
+        words = comparison.in_words(comparison.of_runs(second, best), names[second.run], names[best.run])
+    return f"The best two by validation: {words[0].lower()}{words[1:]}" if words else ""
 
 
 def caveat(several: Sequence[Combination]) -> str:

@@ -21,7 +21,7 @@ MAX_RUNS = 24
 MAX_VARIED, MAX_VALUES = 3, 8
 # Building, testing and storing each further run: 1.5 to 2.2 s with softmax regression on two quiet cores.
 _EACH_SECONDS = 2.0
-_MAX_LENGTH = 400  # characters of a text that are looked at
+_MAX_LENGTH = 400  # characters of a text
 
 # What would change the pictures that judge, so that accuracies could not be compared, or what is no setting of learning.
 _NOT_VARIED = (
@@ -60,11 +60,15 @@ def parse_values(name: str, text: str) -> tuple[Any, ...]:
             "Several values can be given for settings of the network, of learning and of the pictures, such as "
             f"learning_rate. Received: {name[:40]!r}. Leave it out."
         )
+    if len(text) > _MAX_LENGTH:  # cut, its last number would be another
+        raise SettingsError(
+            f"The values of `{name}` must be at most {_MAX_LENGTH} characters. Received: {len(text):,}. Leave some out."
+        )
     found: dict[Any, None] = {}
-    for part in re.split(r"[,;\s]+", text.strip()[:_MAX_LENGTH]):
+    for part in re.split(r"[,;\s]+", text.strip()):
         if not part:
             continue
-        value = parse_value(name, part[:40])
+        value = parse_value(name, part)
         FIELDS[name].check(name, value)
         if name == "schedule" and value not in choices(name, ""):
             raise SettingsError(
@@ -83,7 +87,11 @@ def read(text: str) -> tuple[dict[str, tuple[Any, ...]], list[str]]:
     """What a link asks for, as `write` has it, "learning_rate:0.1,0.01;optimizer:adam,sgd"; and what of it cannot be used."""
     varied: dict[str, tuple[Any, ...]] = {}
     problems = []
-    for part in filter(None, text[:_MAX_LENGTH].split(";")):
+    if len(text) > _MAX_LENGTH:
+        return {}, [
+            f"From the link: `vary` must be at most {_MAX_LENGTH} characters. Received: {len(text):,}. It is left out."
+        ]
+    for part in filter(None, text.split(";")):
         name, _, values = part.partition(":")
         try:
             varied[name.strip()] = parse_values(name.strip(), values)

@@ -152,7 +152,8 @@ def work(run: runs.Run, task: str) -> int:
     reporter = Reporter(run)
     signal.signal(signal.SIGTERM, lambda *_: setattr(reporter, "signalled", True))
     try:
-        stopped = _benchmark(run, reporter) if run.kind == "benchmark" else _train(run, task, reporter)
+        others = {"benchmark": _benchmark, "takeaway": _prove, "snapshot": _test_epochs}
+        stopped = others[run.kind](run, reporter) if run.kind in others else _train(run, task, reporter)
     except BaseException as error:
         traceback.print_exc()
         with contextlib.suppress(OSError):  # a disk so full that even the status cannot be told
@@ -184,11 +185,34 @@ def _train(run: runs.Run, task: str, reporter: Reporter) -> str | None:
 
 
 def _benchmark(run: runs.Run, reporter: Reporter) -> str | None:
-    """Measure the cells of the plan; returns why it was stopped early, or None."""
-    from fashion import benchmark
+    """Measure what the plan asks for; returns why it was stopped early, or None."""
+    from fashion import benchmark, benchmark_recipes
+    from fashion.benchmark_plan import GRID, kind_of
 
     try:
-        benchmark.measure(run, reporter)
+        (benchmark if kind_of(run) == GRID else benchmark_recipes).measure(run, reporter)
+    except StopRequested as request:
+        return str(request)
+    return None
+
+
+def _prove(run: runs.Run, reporter: Reporter) -> str | None:
+    """Prove that a run's zip file works without this app; returns why it was stopped early, or None."""
+    from fashion import takeaway_proof
+
+    try:
+        takeaway_proof.prove(run, reporter)
+    except StopRequested as request:
+        return str(request)
+    return None
+
+
+def _test_epochs(run: runs.Run, reporter: Reporter) -> str | None:
+    """Test the epochs of a run that were asked for; returns why it was stopped early, or None."""
+    from fashion import training
+
+    try:
+        training.test_epochs(run, reporter)
     except StopRequested as request:
         return str(request)
     return None
@@ -200,7 +224,12 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     with contextlib.suppress(OSError, AttributeError):
         os.nice(10)  # pages stay quick while this trains: on two cores they share with it
-    run, *others = (runs.Run(folder.resolve()) for folder in options.folder)
+    return work_through([runs.Run(folder.resolve()) for folder in options.folder])
+
+
+def work_through(several: list[runs.Run]) -> int:
+    """Do these runs one after another; returns the worst exit status."""
+    run, *others = several
     waiting, worst = Waiting(others), 0
     while run is not None:
         worst = max(worst, work(run, run.stored_status().task))

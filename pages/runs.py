@@ -4,7 +4,16 @@ import streamlit as st
 
 from fashion import summary
 from fashion.errors import RunError
-from fashion.ui import comparison_view, confusion_view, evaluation_view, frame, run_view, state
+from fashion.ui import (
+    comparison_view,
+    confusion_view,
+    evaluation_view,
+    frame,
+    replay_view,
+    run_view,
+    snapshot_view,
+    state,
+)
 
 frame.page(
     "Runs",
@@ -14,6 +23,8 @@ frame.page(
 SECTIONS = (
     "Summary",
     "Curves",
+    "Replay",
+    "Epochs",
     "Confusion matrix",
     "Classes",
     "Mistakes",
@@ -32,7 +43,7 @@ if len(ticked) > 1:
     comparison_view.comparison(ticked)
 
 st.subheader("One run", anchor=False)
-one = run_view.opened(found)
+one = run_view.opened([*found, *snapshot_view.tested(found), *replay_view.recorded()])
 if one is None:
     st.stop()
 
@@ -50,6 +61,10 @@ try:
         run_view.overview(one)
     elif section == "Curves":
         comparison_view.curves([one])
+    elif section == "Replay":
+        replay_view.replay(one)
+    elif section == "Epochs":
+        snapshot_view.epochs(one)
     elif section == "Probe pictures":
         evaluation_view.probes(one)
     else:

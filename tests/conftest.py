@@ -19,6 +19,7 @@ if "FASHION_DATA" not in os.environ and _LOCAL_DATA.is_dir():
 def _runs_folder(tmp_path, monkeypatch):
     """No test reads or writes the runs of the person who runs it."""
     monkeypatch.setenv("FASHION_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("FASHION_WARM", "0")  # no test leaves a process waiting
 
 
 @pytest.fixture(autouse=True)

@@ -130,7 +130,7 @@ def test_seeds_are_compared_pair_by_pair():
 
 @pytest.mark.parametrize("n", range(2, comparison.MAX_SEEDS + 1))
 def test_the_interval_over_seeds_holds_the_truth_as_often_as_it_says(n):
-    """20,000 draws of n normal differences around zero: 95 % of the intervals hold zero."""
+    """4,000 draws of n normal differences around zero: 95 % of the intervals hold zero."""
     draws = np.random.default_rng(n).normal(size=(4000, n))
 
     holds = [

@@ -21,7 +21,7 @@ def started(monkeypatch) -> list[str]:
     """The ids of the runs whose worker was started; the workers are this process, and do nothing."""
     ids = []
 
-    def start(run: runs.Run, *others: runs.Run) -> SimpleNamespace:
+    def start(run: runs.Run, *others: runs.Run, spare=None) -> SimpleNamespace:
         ids.append(run.id)
         now = time.time()
         for one in (run, *others):
@@ -265,7 +265,7 @@ def test_a_worker_that_cannot_start_is_a_failed_run(monkeypatch):
     """The reason is told, and the queue goes on with the next."""
     tried = []
 
-    def refuse(run: runs.Run, *others: runs.Run):
+    def refuse(run: runs.Run, *others: runs.Run, spare=None):
         tried.append(run.id)
         raise RunError("settings.json is damaged.")
 

@@ -15,7 +15,17 @@ from fashion.ui import comparison_view, confusion_view, evaluation_view, state
 
 A, B, C = "20260102-030405-softmax-aaaa", "20260103-030405-cnn-bbbb", "20260104-030405-mlp-cccc"
 REAL_DATA = {"load": datasets.load, "status": datasets.status}
-VIEWS = ("Summary", "Curves", "Confusion matrix", "Classes", "Mistakes", "Calibration", "Probe pictures")
+VIEWS = (
+    "Summary",
+    "Curves",
+    "Replay",
+    "Epochs",
+    "Confusion matrix",
+    "Classes",
+    "Mistakes",
+    "Calibration",
+    "Probe pictures",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -145,8 +155,11 @@ def test_folders_that_are_no_runs_are_passed_over():
 
 @pytest.mark.parametrize(
     ("name", "view"),
-    [*(("evaluation.npz", view) for view in VIEWS[2:]), *(("log.csv", view) for view in VIEWS[:2])]
-    + [("probes.npz", "Probe pictures"), ("model.tflite", "Summary")],
+    [
+        *(("evaluation.npz", view) for view in ("Replay", *VIEWS[4:])),
+        *(("log.csv", view) for view in VIEWS[:4]),
+    ]
+    + [("probes.npz", "Probe pictures"), ("probes.npz", "Replay"), ("model.tflite", "Summary")],
 )
 def test_a_damaged_file_of_an_opened_run_ends_in_words(name, view):
     """Bytes that are no table and no array: the section still draws, or says which file is wrong."""
@@ -291,6 +304,7 @@ def test_the_summary_states_results_with_n_and_interval_and_times_with_their_cir
         "Settings",
         "Card",
         "Labels",
+        "Training program",
     ]
 
 

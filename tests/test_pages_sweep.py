@@ -136,3 +136,16 @@ def test_the_runs_page_leads_back_to_the_sweep():
 
     assert not at.exception
     assert "All runs of its sweep" in [link.proto.label for link in at.get("page_link")]
+
+
+def test_several_ticked_runs_are_answered_in_a_sentence():
+    """Three rates on the Runs page: the best two by validation, on the test pictures."""
+    sweep_folder()
+    make_run("20260102-030405-softmax-2aaa", learning_rate=0.001, wrong={(1, 3): 30, (2, 4): 30})
+    at = AppTest.from_file(ENTRY, default_timeout=30)
+    at.query_params["runs"] = ",".join(f"20260102-030405-softmax-{number}aaa" for number in (2, 1, 0))
+
+    at.switch_page("pages/runs.py").run()
+
+    assert not at.exception
+    assert "The best two by validation: softmax-0aaa is better than softmax-1aaa: by 6.67" in words(at)

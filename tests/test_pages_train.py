@@ -57,7 +57,20 @@ def test_the_page_opens_with_the_defaults_and_their_cost(page):
 
     assert not page.exception
     assert not page.error
-    assert {metric.label: metric.value for metric in page.metric}["Parameters"] == "220,522"
+    assert {metric.label: metric.value for metric in page.metric}["Parameters"] == "29,658"
+
+
+def test_a_press_fills_in_settings_that_belong_together(page):
+    """A perceptron without normalisation gets a rate it can bear, instead of the quick network's; the dataset stays."""
+    page.query_params["dataset"] = "sketches"
+    page.run()
+
+    press(page, "Multilayer perceptron")
+    press(page, "Start")
+
+    (run,) = runs.list_runs()
+    assert (run.settings.architecture, run.settings.learning_rate) == ("mlp", 0.001)
+    assert run.settings.dataset == "sketches"
 
 
 def test_start_queues_a_run_with_the_chosen_settings_and_shows_it(page):
@@ -103,7 +116,7 @@ def test_a_contradiction_is_told_and_start_is_not_offered(page):
         ("epochs", "0", "`epochs` must be between 1 and 200. Received: epochs=0."),
         ("epochs", "many", "`epochs` must be a whole number. Received: epochs='many'."),
         ("learning_rate", "nan", "Received: learning_rate=nan."),
-        ("architecture", "../../etc", "`architecture` must be one of softmax, mlp, cnn, resnet."),
+        ("architecture", "../../etc", "`architecture` must be one of softmax, mlp, strided, cnn, resnet."),
         ("device", "gpu:7", "must be one of those on this machine: cpu. Received: device='gpu"),
     ],
 )

@@ -106,7 +106,7 @@ def test_a_change_of_dataset_keeps_what_was_set_for_each():
     at.selectbox(key="image_size").set_value(96).run()
     choose_dataset(at, "sketches")
     assert at.number_input(key="epochs").value == 7
-    assert at.selectbox(key="architecture").value == "cnn"
+    assert at.selectbox(key="architecture").value == "strided"
     choose_dataset(at, "clothing")
 
     assert started(at) == PHOTO_DEFAULTS.replace(image_size=96, seed=5)
@@ -152,7 +152,7 @@ def test_a_link_to_the_photos_counts_more_than_what_was_set_before():
 @pytest.mark.parametrize(
     ("url", "complaint"),
     [
-        ({"architecture": "efficientnetv2-b0"}, "`architecture` must be one of softmax, mlp, cnn, resnet."),
+        ({"architecture": "efficientnetv2-b0"}, "`architecture` must be one of softmax, mlp, strided, cnn, resnet."),
         ({"dataset": "clothing", "image_size": "20"}, "`image_size` must be between 28 and 320."),
         ({"dataset": "clothing", "fine_tune": "some"}, "`fine_tune` must be one of none, last, all."),
     ],
@@ -171,7 +171,7 @@ def test_presets_fill_in_the_form():
 
     press(at, "CNN from scratch, for contrast")
 
-    assert started(at) == settings_view.PRESETS["CNN from scratch, for contrast"]
+    assert started(at) == settings_view.PHOTO_PRESETS["CNN from scratch, for contrast"]
 
 
 def test_the_link_says_what_a_preset_filled_in():
@@ -181,12 +181,12 @@ def test_the_link_says_what_a_preset_filled_in():
     link = {name: at.query_params[name] for name in FIELDS if name in at.query_params}
 
     assert {"fine_tune", "crop", "flip", "colour", "batch_size"} <= set(link)
-    assert started(opened(**link)) == settings_view.PRESETS[preset]
+    assert started(opened(**link)) == settings_view.PHOTO_PRESETS[preset]
 
 
 def test_every_preset_can_be_started_within_the_default_memory():
     """What the page itself offers, it does not refuse."""
-    for settings in settings_view.PRESETS.values():
+    for settings in settings_view.PHOTO_PRESETS.values():
         assert outlook_view.memory_need.refusal(settings, jobs.Limits().memory_bytes) is None
 
 
@@ -323,7 +323,7 @@ def test_the_planned_learning_rate_has_both_parts():
     assert table.epoch.max() == 23
     assert set(table["learning rate"][table.epoch < 20]) == {0.001}
     assert set(table["learning rate"][table.epoch > 20]) == {0.0001}
-    assert outlook_view.schedule_table(DEFAULTS).epoch.max() == 5
+    assert outlook_view.schedule_table(DEFAULTS.replace(epochs=5)).epoch.max() == 5
 
 
 def test_probe_pictures_are_shown_in_colour(monkeypatch, bars):

@@ -52,7 +52,7 @@ def test_a_whole_number_becomes_a_float_where_one_is_meant():
         ({"learning_rate": float("nan")}, "`learning_rate` must be between"),
         ({"learning_rate": 10**400}, "`learning_rate` must be between"),
         ({"flip": 1}, "`flip` must be true or false"),
-        ({"architecture": "transformer"}, "`architecture` must be one of softmax, mlp, cnn, resnet"),
+        ({"architecture": "transformer"}, "`architecture` must be one of softmax, mlp, strided, cnn, resnet"),
         ({"dataset": ["sketches"]}, "`dataset` must be one of"),
         ({"device": 0}, "`device` must be a text"),
         ({"device": "gpu"}, "`device` must be cpu or gpu:N"),
@@ -81,7 +81,7 @@ def test_texts_become_values():
         {"epochs": "7", "learning_rate": "1e-2", "flip": "Yes", "dataset": "sketches"}
     )
 
-    assert chosen == RunSettings(epochs=7, learning_rate=0.01, flip=True, dataset="sketches")
+    assert chosen == settings.DEFAULTS.replace(epochs=7, learning_rate=0.01, flip=True, dataset="sketches")
 
 
 @pytest.mark.parametrize(
@@ -162,11 +162,12 @@ def test_a_network_judges_at_the_size_of_its_training_unless_told_otherwise():
 
 
 def test_texts_for_the_photos_begin_at_a_new_head_on_a_pretrained_network():
-    """`--dataset clothing` alone is a run; what is given counts more; other datasets begin where they always did."""
+    """`--dataset clothing` alone is a run; what is given counts more; the small pictures begin at the quick network."""
     chosen = RunSettings.from_text({"dataset": "clothing", "architecture": "mobilenetv2", "image_size": "96"})
 
     assert chosen == settings.PHOTO_DEFAULTS.replace(architecture="mobilenetv2", image_size=96)
-    assert RunSettings.from_text({"dataset": "sketches"}) == RunSettings(dataset="sketches")
+    assert RunSettings.from_text({"dataset": "sketches"}) == settings.DEFAULTS.replace(dataset="sketches")
+    assert settings.DEFAULTS.architecture == "strided"
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,10 @@
 """What is said about a sweep agrees with the files of its runs, computed by hand."""
 
 import pytest
-from run_folders import make_run
+from run_folders import change_card, make_run
 
-from fashion import jobs, runs, sweep_results
+from fashion import jobs, runs, summary, sweep_results
+from fashion.errors import RunError
 from fashion.settings import DEFAULTS
 
 GROUP = "sweep-0123abcd"
@@ -16,6 +17,10 @@ def add(number: int, created: float, wrong=None, group: str = GROUP, **settings)
     run = make_run(f"20260102-030405-softmax-{9 - number}aaa", **more, **settings)
     runs.set_status(run, group=group, created=created)
     return run
+
+
+def read(*found: runs.Run) -> list[summary.RunSummary]:
+    return [summary.summarise(run) for run in found]
 
 
 @pytest.fixture
@@ -95,6 +100,50 @@ def test_with_one_seed_the_verdict_is_picture_by_picture(sweep):
     assert sweep_results.verdict_of_one_seed(sweep_results.combinations(sweep)).startswith(
         "With seed 1 alone: learning"
     )
+
+
+def test_pictures_are_compared_with_a_seed_that_both_have(sweep):
+    """The first seed of one was deleted: seed 2, where 15 of 300 pictures make 5 points, is taken and named."""
+    several = sweep_results.combinations([sweep[0], sweep[2], sweep[3]])
+
+    assert sweep_results.verdict(several).startswith(
+        "learning rate 0.1 is better than learning rate 0.01: by 5.00"
+    )
+
+    third = add(4, 5.0, {(4, 2): 5, (6, 0): 7, (1, 3): 15}, learning_rate=0.01, seed=3)
+    words = sweep_results.verdict_of_one_seed(
+        sweep_results.combinations([sweep[0], sweep[2], sweep[3], third])
+    )
+    assert words.startswith("With seed 2 alone: learning rate 0.1 is better than learning rate 0.01: by 5.00")
+
+
+def test_any_runs_are_compared_over_seeds_or_by_pictures(sweep):
+    """Four of a sweep as settings; three without a repetition as runs, named by their ids' ends."""
+    assert sweep_results.verdict_of_runs(read(*sweep)).startswith(
+        "The best two by validation: it cannot be told which is better: learning rate 0.1 is 5.83"
+    )
+    other = add(4, 5.0, {(4, 2): 5, (6, 0): 7, (1, 3): 30}, learning_rate=0.001, seed=1)
+    assert sweep_results.verdict_of_runs(read(other, sweep[1], sweep[0])).startswith(
+        "The best two by validation: softmax-9aaa is better than softmax-8aaa: by 6.67"
+    )
+
+
+def test_runs_with_nothing_to_choose_have_no_verdict(sweep):
+    """The same settings with two seeds."""
+    assert sweep_results.verdict_of_runs(read(sweep[0], sweep[2])) == ""
+
+
+def test_runs_on_other_pictures_are_refused_also_among_several(sweep):
+    """One of three was tested on other data; and of three only one was tested."""
+    change_card(sweep[1], data_digest="another")
+    with pytest.raises(RunError, match="tested on the same pictures"):
+        sweep_results.verdict_of_runs(read(*sweep[:3]))
+
+    untested = [
+        make_run(f"20260102-030405-cnn-{n}aaa", state="stopped", tested=False, seed=n) for n in (1, 2)
+    ]
+    with pytest.raises(RunError, match="Received: 1 tested of 3"):
+        sweep_results.verdict_of_runs(read(sweep[0], *untested))
 
 
 def test_one_combination_has_nothing_to_be_better_than(sweep):

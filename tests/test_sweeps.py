@@ -64,7 +64,16 @@ def test_a_hostile_link_is_ignored_and_named():
     assert varied == {"epochs": (1, 2)}
     assert len(problems) == 4
     assert all(problem.startswith("From the link: ") for problem in problems)
-    assert sweeps.read(";".join(["x" * 50 + ":1"] * 10_000))[0] == {}
+
+
+def test_a_text_that_is_too_long_is_refused_whole():
+    """Cut after 400 characters, its last number would be another one; told once, not for each part."""
+    varied, problems = sweeps.read("epochs:1,2;learning_rate:" + "0.1," * 100)
+
+    assert varied == {}
+    assert ["at most 400 characters. Received: 425" in problem for problem in problems] == [True]
+    with pytest.raises(SettingsError, match="at most 400 characters. Received: 401"):
+        sweeps.parse_values("epochs", " " * 400 + "1")
 
 
 def test_a_link_with_too_many_settings_loses_the_last():

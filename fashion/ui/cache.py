@@ -29,12 +29,17 @@ from fashion import (
 from fashion.settings import PHOTOS
 
 
-def dataset(name: str) -> datasets.Dataset:
+def dataset(name: str, classes: tuple[str, ...] = ()) -> datasets.Dataset:
     """The dataset in memory, its arrays read-only; photos stay in their files, and `datasets` remembers which.
+
+    classes: only the photos of these, for a run that knows no others.
 
     Raises DataError if it is missing or damaged (not cached).
     """
-    return datasets.load(name) if name == "clothing" else _arrays(name)
+    if name != "clothing":
+        return _arrays(name)
+    known = set(classes) <= set(datasets.CLASSES_CLOTHING)  # a card may hold anything
+    return datasets.of_classes(datasets.load(name), classes if known else ())
 
 
 @st.cache_resource(max_entries=len(datasets.DATASETS), show_spinner="Loading the pictures …")
@@ -189,9 +194,9 @@ def _reliability(name: str, modified_ns: int) -> pd.DataFrame:
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
-def test_photos(name: str, positions: tuple[int, ...], side: int) -> np.ndarray:
-    """Test photos of a dataset as small squares: uint8 (k, side, side, 3)."""
-    return dataset(name).test.images.at(side)[list(positions)]
+def test_photos(name: str, positions: tuple[int, ...], side: int, classes: tuple[str, ...]) -> np.ndarray:
+    """Test photos of a dataset, or of these classes of it, as small squares: uint8 (k, side, side, 3)."""
+    return dataset(name, classes).test.images.at(side)[list(positions)]
 
 
 def photos_by_name(name: str, photos: tuple[str, ...], side: int) -> list[np.ndarray | None] | None:

@@ -41,8 +41,9 @@ _CLOTHING_COLOURS = (3, 8, 2, 4, 1, 6, 7, 9, 5, 0)
 
 def class_colours(classes: tuple[str, ...]) -> tuple[str, ...]:
     """The colour of each class, in the order of their label numbers; a dress has the same in every dataset."""
-    if tuple(classes) == datasets.CLASSES_CLOTHING:
-        return tuple(CLASS_COLOURS[number] for number in _CLOTHING_COLOURS)
+    if set(classes) <= set(datasets.CLASSES_CLOTHING):
+        places = [datasets.CLASSES_CLOTHING.index(name) for name in classes]
+        return tuple(CLASS_COLOURS[_CLOTHING_COLOURS[place]] for place in places)
     return tuple(CLASS_COLOURS[number % len(CLASS_COLOURS)] for number in range(len(classes)))
 
 

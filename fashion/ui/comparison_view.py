@@ -7,7 +7,7 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from fashion import summary
+from fashion import summary, sweep_results
 from fashion.comparison import in_words, of_runs
 from fashion.errors import FashionError
 from fashion.summary import RunSummary
@@ -20,11 +20,10 @@ MAX_COMPARED = 8
 def comparison(ticked: list[RunSummary]) -> None:
     """Two or more runs: which is better, in which settings they differ, and their curves over each other."""
     st.subheader(f"{len(ticked)} runs compared", anchor=False)
+    _verdict(ticked)
     if len(ticked) > MAX_COMPARED:
         st.caption(f"The first {MAX_COMPARED} that were ticked are drawn.")
         ticked = ticked[:MAX_COMPARED]
-    if len(ticked) == 2:
-        _verdict(*ticked)
     different = summary.settings_side_by_side(ticked)
     if len(different):
         st.table(different, hide_index=True, border="horizontal")
@@ -33,19 +32,31 @@ def comparison(ticked: list[RunSummary]) -> None:
     curves(ticked, axis_key=state.AXIS_COMPARED)
 
 
-def _verdict(a: RunSummary, b: RunSummary) -> None:
+_BY_PICTURES = (
+    "The interval covers the chance of these test pictures, not the luck of one training: the same settings with another seed "
+    "can differ by about as much. Train both with several seeds to be sure (Train page, Several values at once). How many "
+    "pictures it would take is for a chance of 80 % to see a difference of the size seen."
+)
+_OF_MANY = (
+    "The two with the highest validation accuracy, compared on the test pictures, which had no part in choosing them: over "
+    "seeds, where the same settings were trained with several, otherwise picture by picture. "
+)
+
+
+def _verdict(ticked: list[RunSummary]) -> None:
+    """Whether one of two is better, or the best of more, in a sentence."""
     try:
-        sentence = in_words(of_runs(a, b), *summary.unique_names([a, b]))
+        if len(ticked) == 2:
+            sentence = in_words(of_runs(*ticked), *summary.unique_names(ticked))
+        else:
+            sentence = sweep_results.verdict_of_runs(ticked)
     except FashionError as error:
         st.caption(components.plain(str(error)))
         return
-    st.markdown(
-        f"**{sentence}**",
-        help="Compared picture by picture. The interval covers the chance of these test pictures, not the luck of one "
-        "training: the same settings with another seed can differ by about as much. Train both with several seeds to be "
-        "sure (Train page, Several values at once). How many pictures it would take is for a chance of 80 % to see a "
-        "difference of the size seen.",
-    )
+    if not sentence:
+        return
+    picked = "Compared picture by picture. " if len(ticked) == 2 else _OF_MANY
+    st.markdown(f"**{components.harmless(sentence)}**", help=picked + _BY_PICTURES)
 
 
 def curves(shown: list[RunSummary], axis_key: str = state.AXIS) -> None:

@@ -45,7 +45,7 @@ def pictures(one: RunSummary, split: str) -> datasets.Split | None:
         frame.link("Dataset", "Get the pictures")
         return None
     try:
-        dataset = cache.dataset(name)
+        dataset = cache.dataset(name, one.classes)
     except DataError as error:
         st.warning(f"The numbers are shown without the pictures. {error}", icon=":material/hide_image:")
         return None

@@ -6,6 +6,7 @@ the folder pages/, so that each is whole on its own when opened by its address.
 
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlencode
 
 import streamlit as st
 
@@ -82,5 +83,13 @@ def _menu() -> None:
         st.markdown("### Fashion Lab")
         for entry in PAGES:
             link(entry.title)
+        with st.popover(
+            "Link to this page", icon=":material/link:", type="tertiary", on_change="rerun"
+        ) as link_here:
+            if link_here.open:
+                address = (st.context.url or "").rstrip("/")
+                st.caption("It opens the page as it is now: what is chosen here stands in the link.")
+                query = urlencode(st.query_params.to_dict())
+                st.code(f"{address}?{query}" if query else address or "/", language=None, wrap_lines=True)
         st.space("small")
         st.caption(f"Version {__version__}")

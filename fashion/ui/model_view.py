@@ -14,7 +14,7 @@ from fashion.evaluation import Accuracy
 from fashion.model_card import CALIBRATION_BINS
 from fashion.predictor import UNSURE_BELOW
 from fashion.summary import Predictions, RunSummary
-from fashion.ui import cache, charts, components, evaluation_view, frame, run_view, state
+from fashion.ui import cache, charts, components, evaluation_view, frame, run_view, state, takeaway_view
 
 _PERCENT = st.column_config.NumberColumn(format="%.1f%%")
 
@@ -275,5 +275,6 @@ def downloads(one: RunSummary) -> None:
     """The model's files, to take along."""
     st.subheader("Take it along", anchor="files")
     run_view.files(one)
+    takeaway_view.section(one)
     info = datasets.DATASETS[one.settings.dataset]
     st.caption(f"Learned from: {info.citation} Licence of the pictures: {info.licence}.")

@@ -1,18 +1,32 @@
-"""What is known of a run before Start: its expected time, size and memory, what is in its way, and its plan."""
+"""What is known of a run before Start: its expected time and accuracy, size and memory, what is in its way, and its plan."""
 
 import altair as alt
 import pandas as pd
 import streamlit as st
 
-from fashion import architectures, estimate, feature_store, jobs, memory_need
+from fashion import (
+    architectures,
+    estimate,
+    expected_accuracy,
+    feature_store,
+    jobs,
+    memory_need,
+    runs,
+    snapshots,
+    summary,
+)
 from fashion.settings import RunSettings, learning_rate_at
 from fashion.ui import cache, charts
 
 
 def outlook(settings: RunSettings) -> None:
-    """What is known before Start: size, time and its basis, memory, waiting runs."""
+    """What is known before Start: time and accuracy with their basis, size, memory, waiting runs."""
     num_parameters, num_multiply_adds = architectures.cost_of(settings)
-    guess = estimate.estimate(settings, estimate.measured_here())
+    found = summary.summarise_all(runs.list_runs())[0]
+    guess = estimate.estimate(settings, estimate.measured_here(found))
+    in_full = estimate.estimate(settings.replace(seconds_limit=0), estimate.measured_here(found))
+    whole = not settings.seconds_limit or in_full.training_seconds <= settings.seconds_limit
+    hoped = expected_accuracy.expected(settings, expected_accuracy.known(found), whole)
     with st.container(horizontal=True, gap="medium"):
         st.metric(
             "Expected time",
@@ -21,6 +35,13 @@ def outlook(settings: RunSettings) -> None:
             "It includes start-up and the final test.",
             width="content",
         )
+        if hoped:
+            st.metric(
+                "Expected test accuracy",
+                f"about {hoped.value:.1%}",
+                help="What runs with the same settings came to. Seeds differ by chance, and so will yours.",
+                width="content",
+            )
         st.metric(
             "Parameters",
             f"{num_parameters:,}",
@@ -45,7 +66,8 @@ def outlook(settings: RunSettings) -> None:
                 width="content",
             )
     parts = f" ({'; '.join(guess.parts)})" if guess.parts else ""
-    st.caption(f"{estimate.in_words(guess.low)} to {estimate.in_words(guess.high)}: {guess.basis}{parts}.")
+    words = f"Time: {estimate.in_words(guess.low)} to {estimate.in_words(guess.high)}; {guess.basis}{parts}."
+    st.caption(f"{words} Accuracy: {hoped.basis}." if hoped else words)
     before = len(jobs.active_runs())
     if before:
         st.caption(f":material/hourglass_top: {before} unfinished run(s) on this machine go first.")
@@ -54,6 +76,7 @@ def outlook(settings: RunSettings) -> None:
 def obstacle(settings: RunSettings) -> str | None:
     """Why this run cannot be started now, in words; None if it can."""
     refused = memory_need.refusal(settings, cache.queue().limits.memory_bytes)
+    refused = refused or snapshots.refusal(settings, jobs.free_disk_bytes())
     return refused or feature_store.obstacle(settings)
 
 
@@ -67,7 +90,8 @@ def previews(settings: RunSettings) -> None:
         label_visibility="collapsed",
     )
     if shown == "Layers":
-        rows = architectures.table(architectures.layers_of(settings), architectures.input_shape(settings))
+        layers = architectures.layers_of(settings, architectures.num_classes(settings))
+        rows = architectures.table(layers, architectures.input_shape(settings))
         table = pd.DataFrame(
             {
                 "Layer": [row.name for row in rows],

@@ -204,7 +204,7 @@ def test_picture(model: Predictor) -> list[Picture]:
         frame.link("Dataset", "Get the pictures")
         return []
     try:
-        test = cache.dataset(name).test
+        test = cache.dataset(name, model.classes).test
     except DataError as error:
         st.error(components.literal(str(error)), icon=":material/error:")
         return []

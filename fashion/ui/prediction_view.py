@@ -89,13 +89,16 @@ def _examples(model: Predictor) -> bool:
     name = model.card["dataset"]
     if not datasets.status(name).present:
         return False
-    test = cache.dataset(name).test
+    test = cache.dataset(name, model.classes).test
     positions = [int(np.flatnonzero(test.labels == label)[0]) for label in range(len(model.classes))]
 
     state.offer_test_picture()
     st.caption("No photo at hand? Try one of these, which no network here has learned from:")
     components.picture_grid(
-        [photo_viewer.photo_uri(image) for image in cache.test_photos(name, tuple(positions), _EXAMPLE_SIDE)],
+        [
+            photo_viewer.photo_uri(image)
+            for image in cache.test_photos(name, tuple(positions), _EXAMPLE_SIDE, model.classes)
+        ],
         model.classes,
         key="_examples",
         alts=[f"Try this test photo: {label}" for label in model.classes],

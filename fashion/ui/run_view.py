@@ -6,11 +6,11 @@ in `confusion_view.py` and `evaluation_view.py`.
 
 import streamlit as st
 
-from fashion import estimate, runs, summary
+from fashion import estimate, runs, summary, sweep_results
 from fashion.errors import FashionError
 from fashion.runs import Run
 from fashion.summary import RunSummary, basis_in_words
-from fashion.ui import cache, components, frame, settings_view, state
+from fashion.ui import cache, components, frame, settings_view, state, takeaway_view
 
 _STATE_ICONS = {
     "queued": ":material/hourglass_top:",
@@ -67,10 +67,16 @@ def under_way(found: list[RunSummary]) -> None:
 
 
 def _under_way(active: list[RunSummary]) -> None:
+    statuses = {one.run.id: one.run.status() for one in active}
+    if any(statuses[one.run.id].state != one.status.state for one in active):
+        st.rerun()
+    groups = [status.group for status in statuses.values() if sweep_results.is_sweep(status.group)]
+    for group in dict.fromkeys(groups):
+        _link("Train", f"Watch: {groups.count(group)} unfinished runs of a sweep", {state.SWEEP: group})
     for one in active:
-        status = one.run.status()
-        if status.state != one.status.state:
-            st.rerun()
+        status = statuses[one.run.id]
+        if status.group in groups:
+            continue
         words = f"{one.title}: {status.phase or summary.STATE_WORDS[status.state]}"
         if status.phase == "training":
             words += f", epoch {min(status.epoch + 1, status.num_epochs)} of {status.num_epochs}"
@@ -190,7 +196,9 @@ def overview(one: RunSummary) -> None:
     _results(one)
     _actions(one)
     _times(one)
+    st.subheader("Take it along", anchor=False)
     files(one)
+    takeaway_view.section(one)
     with st.expander("All settings"):
         st.table(summary.settings_table(one.settings), hide_index=True, border="horizontal")
 
@@ -204,7 +212,7 @@ def _results(one: RunSummary) -> None:
                     st.caption(basis_in_words(accuracy))
         if one.best_epoch is not None:
             st.metric(
-                "Best epoch",
+                "Epoch" if runs.EPOCH in one.run.id else "Best epoch",
                 f"{one.best_epoch} of {one.num_epochs}" if one.best_epoch else "none whole",
                 help="The epoch with the highest validation accuracy; its weights are the ones kept.",
                 width="content",
@@ -214,7 +222,7 @@ def _results(one: RunSummary) -> None:
     if one.test is None:
         st.caption("It has not been tested; only a finished or stopped run is.")
     no_export = (one.run.card() or {}).get("no_export")
-    if no_export:
+    if no_export and not one.run.shipped:  # those come without weights
         st.info(
             f"It cannot be tried on photos yet. {components.plain(str(no_export))}", icon=":material/info:"
         )
@@ -269,6 +277,8 @@ def _actions(one: RunSummary) -> None:
         if status.active:
             _link("Train", "Watch it", {state.RUN: run.id})
             st.button("Stop", icon=":material/stop:", key="_stop", on_click=_do, args=(queue.stop, run))
+        if sweep_results.is_sweep(status.group):
+            _link("Train", "All runs of its sweep", {state.SWEEP: status.group})
         if st.button("Use these settings again", icon=":material/replay:", key="_again"):
             _train_again(one)
         if not status.active and status.state != "finished" and not run.shipped:

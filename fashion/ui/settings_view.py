@@ -4,17 +4,21 @@ Settings, their limits and their sentences come from `fashion.settings`; this mo
 before Start is drawn in `outlook_view.py`.
 """
 
+import itertools
+
 import streamlit as st
 
-from fashion import datasets, machine
+from fashion import datasets, machine, presets, summary
 from fashion.errors import SettingsError
 from fashion.pretrained import BASES
+from fashion.recipes import RECIPES
 from fashion.setting_fields import applies
 from fashion.settings import (
     ARCHITECTURES,
     DEFAULTS,
     FIELDS,
     FRAMEWORKS,
+    HOMEWORK,
     MIN_IMAGE_SIZE,
     PHOTO_DEFAULTS,
     PHOTOS,
@@ -29,17 +33,30 @@ FIRST = ("dataset",)
 """What is chosen before everything else, since it decides which settings there are."""
 
 TABS = {
-    "Network": ("architecture", "image_size", "width", "inner_width", "dropout", "predict_size", "mirror"),
+    "Network": (
+        "classes",
+        "architecture",
+        "image_size",
+        "width",
+        "inner_width",
+        "dropout",
+        "predict_size",
+        "mirror",
+    ),
     "Learning": (
         "epochs",
         "batch_size",
         "learning_rate",
         "optimizer",
+        "momentum",
+        "nesterov",
         "schedule",
         "weight_decay",
         "label_smoothing",
         "averaging",
         "patience",
+        "seconds_limit",
+        "snapshots",
         "seed",
     ),
     "Fine-tuning": ("fine_tune", "fine_tune_epochs", "fine_tune_rate"),
@@ -56,6 +73,9 @@ TABS = {
         "colour",
         "erase",
         "mixing",
+        "augment_from",
+        "augment_validation",
+        "watch_test",
     ),
     "Machine": ("device", "precision", "framework"),
 }
@@ -67,12 +87,18 @@ _FINE_TUNED = PHOTO_DEFAULTS.replace(
 _FROM_SCRATCH = PHOTO_DEFAULTS.replace(
     architecture="resnet", image_size=96, epochs=10, flip=True, crop=0.3, colour=0.2
 )
-PRESETS = {
+PHOTO_PRESETS = {
     "Head on stored vectors": PHOTO_DEFAULTS,
     "Fine-tune the last blocks": _FINE_TUNED,
     "CNN from scratch, for contrast": _FROM_SCRATCH,
 }
-"""Where to begin with the photos: a name, and settings that belong together."""
+SMALL_PRESETS = {
+    "Good in seconds": DEFAULTS,
+    "Better in a minute": next(one.settings for one in RECIPES if one.name == "quick-5"),
+    "Small CNN, plain Adam": RunSettings(),
+    "Multilayer perceptron": RunSettings(architecture="mlp"),
+}
+"""Where to begin with photos, and with small pictures: a name, and settings that belong together."""
 
 _SLIDERS = (
     "dropout",
@@ -99,10 +125,16 @@ def dataset_input() -> str:
     """What to learn from, which decides about the settings; and for photos, settings to begin with."""
     arrived = state.just_arrived()
     _read_link(arrived)
-    dataset = components.dataset_input(on_change=_change_dataset)
+    preset = state.preset()
+    if preset is not None and "dataset" in preset.pinned:
+        dataset = preset.settings.dataset
+        if "dataset" in preset.fixed:
+            st.markdown(f"Dataset: **{datasets.DATASETS[dataset].title}**")
+    else:
+        dataset = components.dataset_input(on_change=_change_dataset)
     _follow_dataset(dataset, arrived)
-    if dataset in PHOTOS:
-        _presets()
+    if preset is None:
+        _presets(dataset)
     return dataset
 
 
@@ -111,8 +143,9 @@ def settings_form() -> RunSettings | None:
 
     Call `dataset_input` before.
     """
-    tabs = {tab: names for tab, names in TABS.items() if any(map(_shown, names))}
-    for tab, names in zip(st.tabs(list(tabs), key=f"_tabs_{len(tabs)}"), tabs.values(), strict=True):
+    tabs = {tab: names for tab, names in TABS.items() if any(map(_drawn, names))}
+    drawn = st.tabs(list(tabs), key=f"_tabs_{len(tabs)}") if tabs else []
+    for tab, names in zip(drawn, tabs.values(), strict=True):
         with tab:
             _tab(names)
             if tab == "Pictures" and not _shown("flip"):
@@ -132,14 +165,19 @@ def _tab(names: tuple[str, ...]) -> None:
     columns = st.columns(2, gap="medium")
     position = 0
     for name in names:
-        if _shown(name):  # asked one by one: a control may decide about those after it
+        if _drawn(name):  # asked one by one: a control may decide about those after it
             with columns[position % 2]:
                 _setting(name)
             position += 1
 
 
 def fill_in(settings: RunSettings) -> None:
-    """Put these settings into the form, also before it is drawn; for callbacks and other pages."""
+    """Put these settings into the form, also before it is drawn; for callbacks and other pages.
+
+    A preset that would not have them is given up.
+    """
+    if state.preset() is not None and not state.preset().agrees_with(settings):
+        state.keep_preset(None)
     for name in FIELDS:
         state.choose(name, getattr(settings, name))
     for name, text in link_to(settings).items():
@@ -152,24 +190,41 @@ def link_to(settings: RunSettings) -> dict[str, str]:
     values = settings.to_json()
     begins = defaults_for(settings.dataset).to_json() | {"dataset": DEFAULTS.dataset}
     differing = [name for name in FIELDS if applies(name, values) and values[name] != begins[name]]
-    return {
-        name: _choices(name, settings.dataset).get(values[name], str(values[name]).lower())
-        for name in differing
-    }
+    return {name: _in_link(name, values[name], settings.dataset) for name in differing}
+
+
+def _in_link(name: str, value: object, dataset: str) -> str:
+    """A value as Streamlit's own links have it: the words of a choice, or the number."""
+    return _choices(name, dataset).get(value, str(value).lower())
 
 
 def reset_settings() -> None:
-    """Put every setting but the dataset back to its default; a callback."""
+    """Put every setting but the dataset back to its default, or to that of the preset; a callback."""
     dataset = _value("dataset")
-    fill_in(defaults_for(dataset).replace(dataset=dataset))
+    preset = state.preset()
+    fill_in(preset.settings if preset else defaults_for(dataset).replace(dataset=dataset))
     state.forget_link_problems()
 
 
-def _presets() -> None:
+def leave_preset() -> None:
+    """Free all settings, which keep the values that the preset gave them; a callback."""
+    preset = state.preset()
+    state.keep_preset(None)
+    for name, value in (preset.pinned if preset else {}).items():
+        state.choose(name, value)
+
+
+def used_settings() -> list[str]:
+    """The names of the settings that a run with those in the form has a use for, in the order of the form."""
+    return [*FIRST, *(name for names in TABS.values() for name in names if _shown(name))]
+
+
+def _presets(dataset: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption("Begin with", width="content")
-        for name, settings in PRESETS.items():
-            st.button(name, key=f"_preset_{name}", on_click=fill_in, args=(settings,), type="tertiary")
+        for name, settings in (PHOTO_PRESETS if dataset in PHOTOS else SMALL_PRESETS).items():
+            begin = (settings.replace(dataset=dataset),)
+            st.button(name, key=f"_preset_{name}", on_click=fill_in, args=begin, type="tertiary")
 
 
 # Which dataset's settings stand in the form
@@ -213,11 +268,31 @@ def _read_link(arrived: bool) -> None:
         dataset = _value("dataset")
         choices = {name: _choices(name, dataset) for name in FIELDS}
         problems = [problem for name in FIELDS if (problem := _problem(name, choices[name]))]
+        problems += _read_preset()
     for problem in state.add_link_problems(problems):
         st.warning(components.harmless(problem), icon=":material/link_off:")
     state.read_plain_names(
         {name: {str(value): words for value, words in of.items()} for name, of in choices.items() if of}
     )
+
+
+def _read_preset() -> list[str]:
+    """Keep what a teacher's link fixes and hides, for this visit; returns what of it cannot be used."""
+    lists = [st.query_params.get(key, "") for key in (state.FIXED, state.HIDDEN)]
+    if not any(lists):
+        preset = state.preset()
+        if preset is not None:  # back through the menu, whose link says nothing
+            state.keep_preset(preset)
+            for name, value in preset.pinned.items():
+                state.put_into_link(name, _in_link(name, value, preset.settings.dataset))
+        return []
+    state.keep_preset(None)
+    linked = {name: _meant(name, st.query_params[name], None) for name in FIELDS if name in st.query_params}
+    preset, problems = presets.read(
+        *lists, {name: value for name, value in linked.items() if value is not None}
+    )
+    state.keep_preset(preset)
+    return [f"From the link: {problem}" for problem in problems]
 
 
 def _problem(name: str, choices: dict[object, str]) -> str | None:
@@ -243,6 +318,9 @@ def _problem(name: str, choices: dict[object, str]) -> str | None:
 
 def _value(name: str) -> object:
     """What is set now; before its control is drawn, what the link or the default will make it."""
+    preset = state.preset()
+    if preset is not None and name in preset.pinned:
+        return preset.pinned[name]
     if name in st.session_state:
         return st.session_state[name]
     linked = st.query_params.get(name)
@@ -269,10 +347,19 @@ def _meant(name: str, text: str, otherwise: object) -> object:
     return otherwise if choices and name not in _SIZED else value
 
 
+def _drawn(name: str) -> bool:
+    """Whether the setting has a control: it is of use, and no preset hides it."""
+    preset = state.preset()
+    return _shown(name) and not (preset is not None and name in preset.hidden)
+
+
 def _shown(name: str) -> bool:
+    """Whether a run with the settings in the form has a use for this one."""
     if name == "framework" and len(_frameworks()) < 2:
         return False
-    return applies(name, {key: _value(key) for key in ("dataset", "architecture", "fine_tune", "views")})
+    return applies(
+        name, {key: _value(key) for key in ("dataset", "architecture", "fine_tune", "views", "optimizer")}
+    )
 
 
 def _setting(name: str) -> None:
@@ -281,6 +368,12 @@ def _setting(name: str) -> None:
     bound = state.in_url(name)
     default, kind = _default(name), field.kind
     choices = _choices(name, _value("dataset"))
+    preset = state.preset()
+    if preset is not None and name in preset.fixed:
+        default = preset.pinned[name]
+        # Another fixed value needs another control: this one would keep what it showed.
+        bound = {"key": f"_fixed_{name}_{default}", "disabled": True}
+        choices = {default: str(default)} | choices if choices else choices
     if choices:
         st.selectbox(
             field.label,
@@ -326,14 +419,21 @@ def _choices(name: str, dataset: str) -> dict[object, str]:
         return names | {f"gpu:{number}": f"GPU {number}: {gpu}" for number, gpu in enumerate(gpus)}
     if name == "framework":
         return {key: FRAMEWORKS[key] for key in _frameworks()}
+    if name == "classes":
+        return {pair: summary.setting_in_words("classes", pair) for pair in ["", *pairs_of_classes()]}
     if name == "dataset":
         return {key: info.title for key, info in datasets.DATASETS.items()}
     if name == "architecture":
-        names = [*BASES, *reversed(SCRATCH)] if dataset in PHOTOS else SCRATCH
+        names = [*BASES, *reversed(SCRATCH), HOMEWORK] if dataset in PHOTOS else SCRATCH
         return {key: ARCHITECTURES[key] for key in names}
     if name in _SIZED:
         return _sizes(name) if dataset in PHOTOS else {}
     return FIELDS[name].choices or {}
+
+
+def pairs_of_classes() -> list[str]:
+    """All pairs of the photos' classes, as the setting `classes` has them."""
+    return [f"{one},{other}" for one, other in itertools.combinations(datasets.CLASSES_CLOTHING, 2)]
 
 
 def _sizes(name: str) -> dict[int, str]:

@@ -11,11 +11,15 @@ Three ways to keep a value:
 
 import contextlib
 import secrets
+import time
 from collections.abc import Collection, Mapping
 from typing import Protocol
 
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
+
+from fashion.presets import Preset
+from fashion.settings import RunSettings
 
 # Widgets in the URL. A page that means the same thing uses the same key, so a choice follows the visitor.
 DATASET = "dataset"
@@ -29,15 +33,19 @@ FIT = "fit"  # how a photo becomes a square
 CHANNEL = "channel"
 VARIANTS = "_variants_seen"  # counts how often others were asked for
 RUN = "run"  # the run that the Train page shows
+FIXED = "fixed"  # settings that a teacher's link fixes, and those that it hides
+HIDDEN = "hidden"
 RUNS = "runs"  # the runs compared on the Runs page, and the one opened there
 OPEN = "open"
 VIEW = "view"
 TESTED_SPLIT = "tested_split"
+EPOCH = "epoch"  # the epoch that the replay shows, from 1
 AXIS = "axis"
 AXIS_COMPARED = "axis_compared"
 TRUE = "true"
 PREDICTED = "predicted"
-CHART = "chart"  # the chart that the Benchmark page shows
+QUESTION = "question"  # the question that the Benchmark page answers, and the chart
+CHART = "chart"
 
 MODEL = "model"  # the run that the Predict page asks
 SOURCE = "source"
@@ -48,6 +56,15 @@ DRAWN_SEED = "drawn_seed"
 LOOK = "look"  # the section of the Predict page
 PRETRAINED = "pretrained"  # the network asked there as it is
 BESIDE = "beside"  # the other models asked there
+
+TIME_BUDGET = "_time_budget"  # the seconds that the visitor of the Train page has
+KEEP_NETWORK = "_keep_network"  # whether these are for the network in the form
+
+SWEEP = "sweep"  # the group of runs that the Train page shows
+VARY = "vary"  # the values of a sweep in the link, and its number of seeds
+SEEDS = "seeds"
+VARIED = "_varied"  # the settings that have several values in the form
+NUM_SEEDS = "_num_seeds"
 
 LESSON = "lesson"
 EXPERIMENT = "experiment"  # the group of runs that a lesson shows
@@ -60,6 +77,11 @@ _PAGE = "_page_shown"
 _ARRIVED = "_arrived"
 _SETTINGS_SHOWN = "_settings_shown"
 _SETTINGS_OF = "_settings_of"
+_PRESET = "_preset"
+_SWEEP_LINK = "_sweep_link"
+_SWEEP_PROBLEMS = "_sweep_problems"
+_BUDGET = "_budget"
+_PLAYING = "_playing"
 
 
 def initialise() -> None:
@@ -99,6 +121,11 @@ def read_plain_names(choices: Mapping[str, Mapping[str, str]]) -> None:
 def choose(key: str, value: object) -> None:
     """Set a widget's value from a callback, or before the widget is drawn in this run."""
     st.session_state[key] = value
+
+
+def chosen(key: str, otherwise: object) -> object:
+    """What a widget was set to before, also in another run of the page."""
+    return st.session_state.get(key, otherwise)
 
 
 def limit(key: str, low: int, high: int) -> None:
@@ -233,6 +260,25 @@ def forget_link_problems() -> None:
     st.session_state.pop(_LINK_PROBLEMS, None)
 
 
+def playing() -> str:
+    """The id of the run whose replay plays in this visit, or ""."""
+    return st.session_state.get(_PLAYING, ("", 0.0))[0]
+
+
+def play(name: str) -> None:
+    """Let the replay of this run play, and no other, from what it shows now; "" stops it."""
+    st.session_state[_PLAYING] = (name, time.monotonic())
+
+
+def next_due(seconds: float) -> bool:
+    """Whether what plays has stood for so long; if so, it counts from now again. A page is drawn for other reasons, too."""
+    name, since = st.session_state.get(_PLAYING, ("", 0.0))
+    if time.monotonic() - since < seconds:
+        return False
+    play(name)
+    return True
+
+
 def progress() -> dict[str, dict[str, object]]:
     """What this visitor did in the course: for each lesson expected, answer, right, and groups (experiment -> group)."""
     return st.session_state.setdefault(_PROGRESS, {})
@@ -287,6 +333,61 @@ def settings_shown() -> str | None:
 def show_settings_of(kind: str) -> None:
     """Note that the settings in the form are those for this kind of pictures."""
     st.session_state[_SETTINGS_SHOWN] = kind
+
+
+def before_budget(settings: RunSettings) -> RunSettings:
+    """What stood in the form before it was fitted to a time; the settings themselves where they were changed since."""
+    base, fitted = st.session_state.get(_BUDGET, (settings, settings))
+    return base if fitted == settings else settings
+
+
+def keep_budget(base: RunSettings, fitted: RunSettings) -> None:
+    """Remember from which settings these were fitted to a time."""
+    st.session_state[_BUDGET] = (base, fitted)
+
+
+def values_key(name: str) -> str:
+    """The key of the widget that holds several values of this setting."""
+    return f"_values_{name}"
+
+
+def new_sweep_link() -> tuple[str, str] | None:
+    """The values and seeds in the link, if they are not those that this visit wrote there; None where it says nothing new."""
+    found = (st.query_params.get(VARY, ""), st.query_params.get(SEEDS, ""))
+    return None if not any(found) or found == st.session_state.get(_SWEEP_LINK) else found
+
+
+def keep_sweep_link(vary: str, seeds: str) -> None:
+    """Write the values and seeds of the form into the link; "" takes a parameter away."""
+    st.session_state[_SWEEP_LINK] = (vary, seeds)
+    for key, text in ((VARY, vary), (SEEDS, seeds)):
+        if text:
+            st.query_params[key] = text
+        else:
+            st.query_params.pop(key, None)
+
+
+def sweep_problems(problems: list[str] | None = None) -> list[str]:
+    """What was wrong with the values in the link, kept until a link says something new."""
+    if problems is not None:
+        st.session_state[_SWEEP_PROBLEMS] = problems
+    return st.session_state.get(_SWEEP_PROBLEMS, [])
+
+
+def preset() -> Preset | None:
+    """What a teacher's link fixed and hid for this visit, or None."""
+    return st.session_state.get(_PRESET)
+
+
+def keep_preset(found: Preset | None) -> None:
+    """Let this preset rule the form, and put its names into the link; None frees all settings."""
+    st.session_state[_PRESET] = found
+    for key, names in ((FIXED, found.fixed if found else ()), (HIDDEN, found.hidden if found else ())):
+        with contextlib.suppress(StreamlitAPIException):
+            if names:
+                st.query_params[key] = ",".join(names)
+            else:
+                st.query_params.pop(key, None)
 
 
 def exchange_settings(names: Collection[str], before: str, now: str) -> dict[str, object]:

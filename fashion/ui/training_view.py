@@ -3,14 +3,16 @@
 Everything shown is read from the run folder, so it is the same after a reload, and for every visitor.
 """
 
+import time
+
 import altair as alt
 import pandas as pd
 import streamlit as st
 
-from fashion import datasets, estimate, evaluation, feature_store, jobs, runs, summary
+from fashion import datasets, estimate, evaluation, feature_store, jobs, runs, summary, sweep_results
 from fashion.errors import FashionError
 from fashion.settings import PHOTO_DEFAULTS, PHOTOS, RunSettings
-from fashion.ui import cache, charts, components, outlook_view, settings_view, state
+from fashion.ui import cache, charts, components, outlook_view, settings_view, state, sweep_results_view
 
 
 def start_button(settings: RunSettings) -> None:
@@ -70,8 +72,10 @@ def watched_run() -> runs.Run | None:
 
 def unfinished() -> None:
     """Buttons to the runs that are waiting or running now, so that nobody loses sight of one."""
-    active = [run for run, _ in jobs.active_runs() if run.kind == "training"]
-    for run in runs.readable(active)[0]:
+    active = {run: status.group for run, status in jobs.active_runs() if run.kind == "training"}
+    for group in dict.fromkeys(filter(sweep_results.is_sweep, active.values())):
+        sweep_results_view.watch_button(group, list(active.values()).count(group))
+    for run in runs.readable([run for run, group in active.items() if not sweep_results.is_sweep(group)])[0]:
         if st.button(f"Watch: {title(run)}", key=f"_watch_{run.id}", type="tertiary"):
             watch(run.id)
 
@@ -108,6 +112,8 @@ def _live(run: runs.Run, was_active: bool) -> None:
     left, right = st.columns(2, gap="medium")
     head_epochs = summary.head_epochs(run)
     num_epochs = _epochs_shown(run, head_epochs)
+    if status.state == "finished" and status.reason:  # its time limit ended it before its last epoch
+        num_epochs = max(len(log), 1)
     for column, measure in ((left, "loss"), (right, "accuracy")):
         with column:
             charts.place(
@@ -157,6 +163,8 @@ def _progress(run: runs.Run, status: runs.Status) -> None:
             f"**{summary.STATE_WORDS[status.state].capitalize()}.** {components.harmless(status.reason)}",
             icon=":material/pause_circle:",
         )
+    elif status.reason:
+        st.info(components.harmless(status.reason), icon=":material/timer:")
     _actions(run, status)
 
 
@@ -169,6 +177,9 @@ def _phase(run: runs.Run, status: runs.Status) -> tuple[float, str]:
         parts = [f"Turning photos into vectors, {status.step:,} of {status.num_steps:,}", *left]
     elif status.phase == "training":
         parts = [f"Epoch {min(status.epoch + 1, status.num_epochs)} of {status.num_epochs}", *speed, *left]
+        limit = run.settings.seconds_limit
+        if limit and status.training_started:  # it may end before its last epoch
+            fraction = min(max(fraction, (time.time() - status.training_started) / limit), 1.0)
         if _has_parts(run.settings):
             fraction, parts = _part(run, status, speed, left)
     if runs.stop_request(run) and status.phase in ("features", "training"):
@@ -217,6 +228,8 @@ def _actions(run: runs.Run, status: runs.Status) -> None:
         # Also of a head on stored vectors, which cannot predict.
         tested = (run.folder / "card.json").exists()
         if tested and st.button("Look at its mistakes", icon=":material/search:", key="_open"):
+            st.switch_page("pages/runs.py", query_params={"open": run.id})
+        if run.can_predict and st.button("Take it along", icon=":material/luggage:", key="_take"):
             st.switch_page("pages/runs.py", query_params={"open": run.id})
         if status.state in ("stopped", "interrupted", "failed") and (run.can_resume or not run.has_model):
             label = "Resume" if run.can_resume else "Start again"
@@ -283,7 +296,7 @@ def _numbers(run: runs.Run, status: runs.Status, log: pd.DataFrame) -> None:
                 icon=":material/info:",
             )
     elif len(log):
-        n = datasets.DATASETS[run.settings.dataset].split_sizes["validation"]
+        n = datasets.split_sizes(run.settings.dataset, run.settings.class_names)["validation"]
         correct = round(log.val_accuracy.max() * n)
         interval = evaluation.wilson_interval(correct, n)
         st.caption(_in_words("Validation", {"correct": correct, "n": n, "interval": interval}))
@@ -394,7 +407,7 @@ def _probes(run: runs.Run) -> None:
     settings = run.settings
     if not datasets.status(settings.dataset).present:
         return
-    dataset = cache.dataset(settings.dataset)
+    dataset = cache.dataset(settings.dataset, settings.class_names)
     classes = dataset.info.classes
     if probes["indices"].max() >= len(dataset.validation):
         return  # other photos than those that the run was watched on

@@ -294,5 +294,7 @@ def kind_of(run: Run) -> str:
 
 def short_name(architecture: str, width: float) -> str:
     """A network's name beside a point of a chart: "CNN", "ResNet x2"."""
-    name = {"softmax": "Softmax", "mlp": "MLP", "strided": "Quick CNN", "cnn": "CNN", "resnet": "ResNet"}[architecture]
+    name = {"softmax": "Softmax", "mlp": "MLP", "strided": "Quick CNN", "cnn": "CNN", "resnet": "ResNet"}[
+        architecture
+    ]
     return name if width == 1.0 else f"{name} x{width:g}"

@@ -117,7 +117,7 @@ def in_words(comparison: Comparison, name_a: str, name_b: str) -> str:
     ahead, behind = (name_b, name_a) if one.difference >= 0 else (name_a, name_b)
     low, high = (one.low, one.high) if one.difference >= 0 else (-one.high, -one.low)
     more, fewer = max(one.only_a, one.only_b), min(one.only_a, one.only_b)
-    interval = f"95 % interval {100 * low:.2f} to {100 * high:.2f}"
+    interval = f"95 % interval {100 * low:.2f} to {100 * high:.2f}".replace("-", "\N{MINUS SIGN}")
     if one.sure:
         return (
             f"{ahead} is better than {behind}: by {100 * abs(one.difference):.2f} percentage points on the same {one.n:,} "
@@ -195,7 +195,7 @@ def seeds_in_words(
             "seeds to see how much of that is luck."
         )
     low, high = (one.low, one.high) if one.difference >= 0 else (-one.high, -one.low)
-    interval = f"95 % interval {100 * low:.2f} to {100 * high:.2f}"
+    interval = f"95 % interval {100 * low:.2f} to {100 * high:.2f}".replace("-", "\N{MINUS SIGN}")
     if one.sure:
         return f"{ahead} is better than {behind}: by {points} on average over {one.n} seeds ({interval})."
     return (

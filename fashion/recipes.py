@@ -31,7 +31,9 @@ class Recipe:
 _QUICK = "Quick CNN"
 # More epochs see more of each garment than there is: mirrored pictures and pulled-in weights keep the network from
 # learning them by heart, and a wider network has more to learn with.
-_LONGER = DEFAULTS.replace(width=1.0, epochs=5, optimizer="adamw", weight_decay=0.05, flip=True)
+_LONGER = DEFAULTS.replace(
+    width=1.0, epochs=5, batch_size=128, learning_rate=0.02, optimizer="adamw", weight_decay=0.05, flip=True
+)
 _KERAS_CONVNET = "https://keras.io/examples/vision/mnist_convnet/"
 _TENSORFLOW_TUTORIAL = "https://www.tensorflow.org/tutorials/keras/classification"
 
@@ -64,14 +66,14 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe(
         name="default",
         title="Quick CNN, 2 epochs",
-        about="The default settings of the Train page: a strided network of half width, Adam, one-cycle up to 0.02.",
+        about="The default settings of the Train page: a strided network of half width, Adam, one-cycle up to 0.03, batch 256.",
         family=_QUICK,
         settings=DEFAULTS,
     ),
     Recipe(
         name="quick-5",
         title="Quick CNN, 5 epochs",
-        about="Twice the width, AdamW, and pictures mirrored at random.",
+        about="Twice the width, AdamW, batch 128, and pictures mirrored at random.",
         family=_QUICK,
         settings=_LONGER,
     ),

@@ -21,7 +21,11 @@ SCRATCH = {
 """Networks that learn everything from the pictures of the run."""
 HOMEWORK = "homework"
 """The course's small network from scratch: two classes of the photos, one last unit with a sigmoid."""
-ARCHITECTURES = SCRATCH | {HOMEWORK: "The homework's network"} | {name: f"{base.title}, pretrained" for name, base in BASES.items()}
+ARCHITECTURES = (
+    SCRATCH
+    | {HOMEWORK: "The homework's network"}
+    | {name: f"{base.title}, pretrained" for name, base in BASES.items()}
+)
 PHOTOS = ("clothing",)
 """Datasets of colour photos, which networks see at `image_size`; all others are 28x28 grey pictures."""
 OPTIMIZERS = {"sgd": "SGD with momentum", "adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop"}
@@ -377,7 +381,11 @@ def applies(name: str, values: Mapping[str, Any]) -> bool:
         return False
     if name in _NOT_OF_HOMEWORK and values["architecture"] == HOMEWORK:
         return False
-    if pretrained and not tuned and (name in _OF_EPOCHS_WITH_PICTURES or (name in _RANDOM_CHANGES and values["views"] == 1)):
+    if (
+        pretrained
+        and not tuned
+        and (name in _OF_EPOCHS_WITH_PICTURES or (name in _RANDOM_CHANGES and values["views"] == 1))
+    ):
         return False  # the stored vectors are those of the photos as they are
     if name in ("fine_tune_epochs", "fine_tune_rate"):
         return tuned

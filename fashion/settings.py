@@ -265,7 +265,8 @@ DEFAULTS = RunSettings(
     inner_width=0,
     dropout=0.0,
     epochs=2,
-    learning_rate=0.02,
+    batch_size=256,
+    learning_rate=0.03,
     schedule="one-cycle",
     label_smoothing=0.05,
 )

@@ -123,7 +123,7 @@ def table(several: Sequence[Combination], heading: str) -> pd.DataFrame:
     for number, one in enumerate(ranked(several)):
         rows.append(
             {
-                heading: f"{one.label} (best)" if not number and len(several) > 1 else one.label,
+                heading: f"{one.label} (best)" if not number and len(ranked(several)) > 1 else one.label,
                 "Validation accuracy": _in_words(one, "validation"),
                 "Spread over seeds": _spread(one),
                 "Test accuracy": _in_words(one, "test") or "not yet",

@@ -155,7 +155,7 @@ def test_seeds_that_differ_both_ways_do_not_tell():
 
     assert sentence.startswith("It cannot be told which is better: a is 1.00 percentage points")
     assert (
-        "95 % interval -49.82 to 51.82" in sentence
+        "95 % interval \N{MINUS SIGN}49.82 to 51.82" in sentence
     )  # 1 plus or minus 12.706 * 4 (deviation 5.657 / sqrt(2))
 
 

@@ -1,5 +1,6 @@
 """Several values at once on the Train page: chosen or from a link, refused in words, started as one group, and watched."""
 
+import pandas as pd
 import pytest
 from run_folders import make_run
 from runs_page import toy_machine, words
@@ -7,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 from test_pages_train import ENTRY, press
 
 from fashion import runs, sweep_results
+from fashion.ui import charts, sweep_results_view
 
 GROUP = "sweep-0123abcd"
 
@@ -149,3 +151,51 @@ def test_several_ticked_runs_are_answered_in_a_sentence():
 
     assert not at.exception
     assert "The best two by validation: softmax-0aaa is better than softmax-1aaa: by 6.67" in words(at)
+
+
+def test_a_combination_has_its_colour_before_its_first_curve():
+    """Of three, only the second has begun: it has the second colour, and the legend names it alone."""
+    values = pd.DataFrame(
+        {
+            "combination": ["b"],
+            "epoch": [1],
+            "accuracy": [0.5],
+            "lowest": [0.5],
+            "highest": [0.5],
+            "seeds": [1],
+        }
+    )
+
+    chart = sweep_results_view.curve_chart(values, ["a", "b", "c"], ["a", "b", "c"], "Rate").to_dict()
+
+    colour = chart["layer"][1]["encoding"]["color"]
+    assert colour["scale"] == {"domain": ["a", "b", "c"], "range": list(charts.CLASS_COLOURS[:3])}
+    assert colour["legend"]["values"] == ["b"]
+
+
+def test_more_combinations_than_colours_leave_the_others_grey():
+    """Only "b" is among the coloured; "a" is drawn under the name of all others."""
+    row = {"epoch": 1, "accuracy": 0.5, "lowest": 0.5, "highest": 0.5, "seeds": 1}
+    values = pd.DataFrame([{"combination": label} | row for label in ("a", "b")])
+
+    chart = sweep_results_view.curve_chart(values, ["a", "b"], ["b"], "Rate").to_dict()
+
+    colour = chart["layer"][1]["encoding"]["color"]
+    assert colour["scale"]["domain"] == ["b", "others"]
+    assert colour["scale"]["range"][1] == charts.MIDDLE_GREY
+    assert colour["legend"]["values"] == ["b", "others"]
+
+
+def test_one_result_alone_is_not_called_the_best():
+    """The other run was stopped before its first epoch: nothing was chosen among."""
+    sweep_folder()
+    other = runs.find("20260102-030405-softmax-1aaa")
+    (other.folder / "card.json").unlink()
+    (other.folder / "log.csv").write_text("")
+    runs.set_status(other, state="stopped", reason="Stopped by hand.")
+
+    at = open_train(sweep=GROUP)
+
+    assert not at.exception
+    assert "Use these settings" in [button.label for button in at.button]
+    assert "(best)" not in " ".join(at.table[0].value.iloc[:, 0])

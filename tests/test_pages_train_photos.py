@@ -152,7 +152,10 @@ def test_a_link_to_the_photos_counts_more_than_what_was_set_before():
 @pytest.mark.parametrize(
     ("url", "complaint"),
     [
-        ({"architecture": "efficientnetv2-b0"}, "`architecture` must be one of softmax, mlp, strided, cnn, resnet."),
+        (
+            {"architecture": "efficientnetv2-b0"},
+            "`architecture` must be one of softmax, mlp, strided, cnn, resnet.",
+        ),
         ({"dataset": "clothing", "image_size": "20"}, "`image_size` must be between 28 and 320."),
         ({"dataset": "clothing", "fine_tune": "some"}, "`fine_tune` must be one of none, last, all."),
     ],

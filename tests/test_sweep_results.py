@@ -86,7 +86,7 @@ def test_the_verdict_is_over_seeds_on_the_test_pictures(sweep):
     assert sentence.startswith(
         "It cannot be told which is better: learning rate 0.1 is 5.83 percentage points of test"
     )
-    assert "95 % interval -4.76 to 16.42" in sentence
+    assert "95 % interval \N{MINUS SIGN}4.76 to 16.42" in sentence
 
 
 def test_with_one_seed_the_verdict_is_picture_by_picture(sweep):

@@ -77,7 +77,10 @@ def _live(names: list[str], was_active: bool) -> None:
     )
     st.caption(f"Accuracy on {n:,} validation pictures.{band}")
     order = [one.label for one in several]
-    best = [one.label for one in sweep_results.ranked(several)][:_COLOURED]
+    # Where all can have a colour each has its own from the start, before its first curve.
+    best = (
+        [one.label for one in sweep_results.ranked(several)][:_COLOURED] if len(order) > _COLOURED else order
+    )
     charts.place(
         curve_chart(values, order, best, heading),
         alt_text=f"Validation accuracy over the epochs for each combination of {heading.lower()}.",
@@ -155,7 +158,7 @@ def _conclusion(several: list[Combination]) -> None:
         st.caption(components.harmless(sweep_results.verdict_of_one_seed(several)))
     with st.container(horizontal=True):
         if st.button(
-            "Use the best settings" if len(several) > 1 else "Use these settings",
+            "Use the best settings" if len(sweep_results.ranked(several)) > 1 else "Use these settings",
             icon=":material/replay:",
             type="primary",
             key="_sweep_use",
@@ -217,6 +220,7 @@ def curve_chart(values: pd.DataFrame, order: list[str], coloured: list[str], hea
             scale=alt.Scale(domain=domain, range=colours),
             legend=alt.Legend(
                 title=heading,
+                values=[label for label in domain if label in set(values.line)],
                 orient="top",
                 symbolType="stroke",
                 symbolOpacity=1,

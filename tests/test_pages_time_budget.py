@@ -61,7 +61,8 @@ def words(elements) -> str:
 
 
 def test_a_time_budget_fits_epochs_schedule_and_limit(page, no_recipes):
-    """What is chosen is what runs, and where the time goes is said."""
+    """What is chosen is what runs, and where the time goes is said; a constant rate becomes one that falls."""
+    page.query_params["schedule"] = "constant"
     page.run()
     budget(page).set_value(120).run()
 
@@ -71,7 +72,8 @@ def test_a_time_budget_fits_epochs_schedule_and_limit(page, no_recipes):
     settings = started(page)
     assert settings.schedule == "cosine"
     assert 0 < settings.seconds_limit < 120
-    assert settings == time_budget.fit(120, DEFAULTS, [], keep_network=True).settings
+    plain = DEFAULTS.replace(schedule="constant")
+    assert settings == time_budget.fit(120, plain, [], keep_network=True).settings
 
 
 def test_choosing_the_budget_again_brings_back_what_was_there(page, no_recipes):

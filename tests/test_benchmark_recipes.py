@@ -322,7 +322,9 @@ def test_a_damaged_plan_file_is_told_in_words():
 
 def test_the_time_is_foretold_from_this_machine_s_own_records(stub, monkeypatch, tmp_path):
     """The stub's softmax takes 2 s for an epoch of 60,000 pictures; a trial on 500 says nothing."""
-    monkeypatch.setattr(benchmark_accuracy, "RECORDED", tmp_path)  # of a machine like this one there may be some
+    monkeypatch.setattr(
+        benchmark_accuracy, "RECORDED", tmp_path
+    )  # of a machine like this one there may be some
     stub("well")
     measure(benchmark_recipes.create(two_by_two()))
     assert benchmark_trials.seconds_per_image() == {}

@@ -92,7 +92,8 @@ def test_a_run_ends_at_its_limit_with_its_best_epoch_and_says_so(limited):
     assert status.reason.startswith("The time limit of 2 s of training was reached in epoch ")
     assert 1 <= len(log) < 200
     assert limited.can_predict
-    assert log.learning_rate.iloc[-1] < 0.1 * limited.settings.learning_rate
+    by_epochs = learning_rate_at(limited.settings, len(log), limited.settings.epochs)
+    assert log.learning_rate.iloc[-1] < by_epochs
     assert limited.card()["num_epochs"] == len(log)
 
 

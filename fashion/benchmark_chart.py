@@ -13,20 +13,8 @@ import pandas as pd
 from fashion import benchmark_accuracy
 from fashion.benchmark_records import Record
 from fashion.benchmark_results import machine_name
+from fashion.palette import CLASS_COLOURS
 
-COLOURS = (
-    "#5e92fa",
-    "#e1af0a",
-    "#058468",
-    "#d066b8",
-    "#7353c3",
-    "#45cdac",
-    "#903818",
-    "#bbaffb",
-    "#8e8d10",
-    "#33567a",
-)
-"""Those of the app's other charts, which colour-blind readers tell apart; shapes and names say it too."""
 GREYS = ("#8a8f91", "#b3a89c", "#6f7f8f")
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "stroke")
 DASHES = ([1, 0], [6, 4], [2, 3], [9, 3, 2, 3], [4, 2, 4, 6])
@@ -143,7 +131,7 @@ def _scale(rows: pd.DataFrame) -> alt.Scale:
     peers = set(rows[rows.peer].family)
     families = _families(rows)
     ours = [family for family in families if family not in peers]
-    colours = {family: COLOURS[place % len(COLOURS)] for place, family in enumerate(ours)}
+    colours = {family: CLASS_COLOURS[place % len(CLASS_COLOURS)] for place, family in enumerate(ours)}
     colours |= {family: GREYS[place % len(GREYS)] for place, family in enumerate(f for f in families if f in peers)}  # fmt: skip
     return alt.Scale(domain=families, range=[colours[family] for family in families])
 

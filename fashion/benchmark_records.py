@@ -16,8 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fashion import runs
-from fashion.benchmark_results import BUSY_FRACTION, machine_name
+from fashion.benchmark_results import Results, machine_name
 from fashion.settings import FRAMEWORKS
 
 FORMAT = 1
@@ -25,41 +24,12 @@ KINDS = ("accuracy", "frameworks")
 
 
 @dataclass(frozen=True)
-class Record:
-    """One record that was read and found whole. `key` names it in links; `run` is its folder if made here."""
-
-    key: str
-    results: dict[str, Any]
-    run: runs.Run | None = None
+class Record(Results):
+    """The results of recipes or frameworks."""
 
     @property
     def kind(self) -> str:
         return self.results["kind"]
-
-    @property
-    def recorded(self) -> bool:
-        """Whether it comes with the project, rather than being measured on this machine."""
-        return self.run is None
-
-    @property
-    def when(self) -> str:
-        """The date; with the time of day if measured here, where there may be several on a day."""
-        if self.recorded:
-            return str(self.results["created"])
-        stamp = self.run.id  # begins with YYYYMMDD-HHMMSS
-        return f"{self.results['created']} {stamp[9:11]}:{stamp[11:13]}"
-
-    @property
-    def title(self) -> str:
-        """ "this machine, 2026-11-21 14:05", or "recorded on Intel Xeon, 2 cores, 2026-11-21"."""
-        if self.recorded:
-            return f"recorded on {machine_name(self.results['machine'])}, {self.when}"
-        return f"this machine, {self.when}"
-
-    @property
-    def busy(self) -> bool:
-        """Whether other programs took the processor when it began."""
-        return (self.results.get("busy_fraction") or 0.0) > BUSY_FRACTION
 
     @property
     def measured_runs(self) -> list[dict[str, Any]]:

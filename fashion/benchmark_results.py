@@ -60,7 +60,7 @@ COLUMNS = {
 
 
 @dataclass(frozen=True)
-class Measurement:
+class Results:
     """One results file that was read and found whole. `key` names it in links; `run` is its folder if made here."""
 
     key: str
@@ -73,16 +73,17 @@ class Measurement:
         return self.run is None
 
     @property
-    def plan(self) -> Plan:
-        return Plan.from_json(self.results["plan"])
+    def date(self) -> str:
+        """YYYY-MM-DD."""
+        return str(self.results["created" if "created" in self.results else "recorded"])
 
     @property
     def when(self) -> str:
         """The date; with the time of day if measured here, where there may be several on a day."""
         if self.recorded:
-            return str(self.results["recorded"])
+            return self.date
         stamp = self.run.id  # begins with YYYYMMDD-HHMMSS
-        return f"{self.results['recorded']} {stamp[9:11]}:{stamp[11:13]}"
+        return f"{self.date} {stamp[9:11]}:{stamp[11:13]}"
 
     @property
     def title(self) -> str:
@@ -95,6 +96,15 @@ class Measurement:
     def busy(self) -> bool:
         """Whether other programs took the processor when it began."""
         return (self.results.get("busy_fraction") or 0.0) > BUSY_FRACTION
+
+
+@dataclass(frozen=True)
+class Measurement(Results):
+    """The results of a grid of networks, batch sizes, devices and frameworks."""
+
+    @property
+    def plan(self) -> Plan:
+        return Plan.from_json(self.results["plan"])
 
 
 def begun(plan: Plan, busy_fraction: float | None) -> dict[str, Any]:

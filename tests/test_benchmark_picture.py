@@ -15,7 +15,6 @@ from benchmark_page import ACCURACY_RUNS, ROOT, record, training
 from fashion import benchmark_accuracy, benchmark_chart, benchmark_picture
 from fashion.benchmark_records import Record
 from fashion.errors import JobError, SettingsError
-from fashion.ui import charts
 
 
 @pytest.fixture
@@ -27,11 +26,6 @@ def recorded(tmp_path, monkeypatch):
     (folder / "a-small.json").write_text(json.dumps(record(runs=ACCURACY_RUNS[:3])))
     (folder / "b-large.json").write_text(json.dumps(record()))
     return folder
-
-
-def test_the_colours_are_those_of_the_app():
-    """The library cannot import the app's look, so that the same numbers stand in two places."""
-    assert benchmark_chart.COLOURS == charts.CLASS_COLOURS
 
 
 def test_a_schedule_gives_a_line_per_family_and_a_plain_recipe_one_of_its_own():

@@ -110,7 +110,7 @@ def _places(rows: pd.DataFrame) -> list[str]:
 
 def _colours(rows: pd.DataFrame) -> alt.Scale:
     places = _places(rows)
-    return alt.Scale(domain=places, range=list(benchmark_chart.COLOURS[: len(places)]))
+    return alt.Scale(domain=places, range=list(charts.CLASS_COLOURS[: len(places)]))
 
 
 def _base(rows: pd.DataFrame) -> alt.Chart:

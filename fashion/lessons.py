@@ -10,7 +10,7 @@ from fashion import estimate, feature_store, memory_need
 from fashion.lessons_first import FIRST
 from fashion.lessons_form import Experiment, Lesson
 from fashion.lessons_second import SECOND
-from fashion.settings import FIELDS, FRAMEWORKS, RunSettings, defaults_for
+from fashion.settings import FRAMEWORKS, RunSettings, named_in_link
 
 _STARTUP_SECONDS, _LOADING_SECONDS = (
     8.0,
@@ -85,11 +85,8 @@ def expected(several: Sequence[RunSettings]) -> estimate.Estimate:
 
 
 def link_values(settings: RunSettings) -> dict[str, str]:
-    """The parameters of a link to the Train page that fills in these settings: what differs from its defaults."""
-    usual = defaults_for(settings.dataset)
-    values = {"dataset": settings.dataset}
-    for name in FIELDS:
-        value = getattr(settings, name)
-        if name != "dataset" and value != getattr(usual, name):
-            values[name] = str(value).lower() if isinstance(value, bool) else f"{value}"
-    return values
+    """The parameters of a link to the Train page that fills in these settings: the dataset, and what does not follow from it."""
+    named = {"dataset": settings.dataset} | named_in_link(settings)
+    return {
+        name: str(value).lower() if isinstance(value, bool) else f"{value}" for name, value in named.items()
+    }

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from fashion.settings import HOMEWORK, RunSettings
+from fashion.settings import HOMEWORK_DEFAULTS, RunSettings
 
 FILTERS, KERNEL, POOL, UNITS = 32, 3, 2, 64
 SIZES = (150, 200)
-PAIR = "longsleeve,pants"
+PAIR = HOMEWORK_DEFAULTS.classes
 """About as many photos as the homework of 2024 had, and about as many of either class."""
-PLAIN_EPOCHS = 10
+PLAIN_EPOCHS = HOMEWORK_DEFAULTS.augment_from
 NOTE = (
     "It needs the photos, reads them in every epoch, and measures the **test** photos after each one, since the homework asks for "
     "that. Do so for its questions only: whoever chooses by the test has no honest test left."
@@ -28,23 +28,7 @@ def settings(side: int, pair: str = PAIR) -> RunSettings:
 
     pair: two class names with a comma between.
     """
-    return RunSettings(
-        dataset="clothing",
-        classes=pair,
-        architecture=HOMEWORK,
-        image_size=side,
-        epochs=2 * PLAIN_EPOCHS,
-        batch_size=20,
-        optimizer="sgd",
-        learning_rate=0.002,
-        momentum=0.8,
-        nesterov=False,
-        flip=True,
-        crop=0.1,
-        rotate=50.0,
-        augment_from=PLAIN_EPOCHS,
-        watch_test=True,
-    )
+    return HOMEWORK_DEFAULTS.replace(classes=pair, image_size=side)
 
 
 @dataclass(frozen=True)

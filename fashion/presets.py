@@ -53,7 +53,9 @@ def read(fixed: str, hidden: str, linked: Mapping[str, object]) -> tuple[Preset 
     dataset = linked.get("dataset", DEFAULTS.dataset)
     try:
         settings = RunSettings.from_json(
-            defaults_for(dataset).to_json() | {"dataset": dataset} | dict(linked)
+            defaults_for(dataset, linked.get("architecture", "")).to_json()
+            | {"dataset": dataset}
+            | dict(linked)
         )
     except SettingsError as error:
         return None, [

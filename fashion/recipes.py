@@ -6,7 +6,7 @@ page offers them, and fits one to a time budget. No Keras here.
 
 from dataclasses import dataclass
 
-from fashion.settings import DEFAULTS, RunSettings
+from fashion.settings import DEFAULTS, PHOTO_DEFAULTS, PHOTOS, RunSettings, defaults_for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,3 +88,22 @@ RECIPES: tuple[Recipe, ...] = (
     ),
 )
 """In the order of the chart, and those of a family from short to long. How they were found: docs/benchmark.md."""
+
+
+def beginnings(dataset: str) -> dict[str, RunSettings]:
+    """Where to begin with these pictures: a name, and settings that belong together."""
+    if dataset in PHOTOS:
+        fine_tuned = PHOTO_DEFAULTS.replace(
+            batch_size=16, fine_tune="last", fine_tune_epochs=3, flip=True, crop=0.3, colour=0.2, rotate=10.0
+        )
+        return {
+            "Head on stored vectors": PHOTO_DEFAULTS,
+            "Fine-tune the last blocks": fine_tuned,
+            "CNN from scratch, for contrast": defaults_for(dataset, "resnet"),
+        }
+    return {
+        "Good in seconds": DEFAULTS,
+        "Better in a minute": _LONGER,
+        "Small CNN, plain Adam": defaults_for(dataset, "cnn"),
+        "Multilayer perceptron": defaults_for(dataset, "mlp"),
+    }

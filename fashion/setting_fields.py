@@ -105,7 +105,7 @@ FIELDS: dict[str, Field] = {
     "architecture": Field(
         "Architecture",
         "The shape of the network. Larger ones can learn more and take longer; on few pictures they mostly "
-        "learn them by heart.",
+        "learn them by heart. Settings that you leave alone follow it: each begins with what suits it.",
         str,
         choices=ARCHITECTURES,
     ),

@@ -246,13 +246,15 @@ class RunSettings:
 
     @classmethod
     def from_text(cls, texts: dict[str, str]) -> "RunSettings":
-        """Settings from texts, as they come from the command line; what is absent takes the dataset's default.
+        """Settings from texts, as they come from the command line; what is absent takes the default of the
+        dataset and architecture.
 
         Raises:
             SettingsError: As for `from_json`, or a text is not a number where one is expected.
         """
         values = {name: parse_value(name, text) for name, text in texts.items()}
-        return cls.from_json(defaults_for(values.get("dataset", cls.dataset)).to_json() | values)
+        begins = defaults_for(values.get("dataset", cls.dataset), values.get("architecture", ""))
+        return cls.from_json(begins.to_json() | values)
 
     def replace(self, **changes: Any) -> "RunSettings":
         """A copy with some values changed, checked anew."""
@@ -287,9 +289,54 @@ PHOTO_DEFAULTS = RunSettings(
 """Where the Train page begins with the clothing photos: a new head on a pretrained network."""
 
 
-def defaults_for(dataset: str) -> RunSettings:
-    """Where the Train page and the command line begin with this dataset, or with one of its kind."""
-    return PHOTO_DEFAULTS if dataset in PHOTOS else DEFAULTS
+_PHOTOS_FROM_SCRATCH = PHOTO_DEFAULTS.replace(
+    architecture="resnet", image_size=96, epochs=10, flip=True, crop=0.3, colour=0.2
+)
+
+HOMEWORK_DEFAULTS = RunSettings(
+    dataset="clothing",
+    classes="longsleeve,pants",
+    architecture=HOMEWORK,
+    image_size=96,
+    epochs=20,
+    batch_size=20,
+    optimizer="sgd",
+    learning_rate=0.002,
+    momentum=0.8,
+    nesterov=False,
+    flip=True,
+    crop=0.1,
+    rotate=50.0,
+    augment_from=10,
+    watch_test=True,
+)
+"""The course's homework: ten epochs on the photos as they are, then ten on photos changed at random. Its lesson has the
+sizes of the homework, 150 and 200, since it exports no model; a run that does would take too much memory there."""
+
+
+def defaults_for(dataset: str, architecture: str = "") -> RunSettings:
+    """Where the Train page and the command line begin with this dataset, or with one of its kind.
+
+    architecture: begin with settings that suit it; "", and one that this kind of dataset does not have, means the first.
+    What suits one network ruins another: a perceptron without normalisation learns nothing at the quick network's rate.
+    """
+    first = PHOTO_DEFAULTS if dataset in PHOTOS else DEFAULTS
+    if architecture == first.architecture or architecture not in ARCHITECTURES:
+        return first
+    if dataset not in PHOTOS:
+        return RunSettings(architecture=architecture) if architecture in SCRATCH else first
+    if architecture == HOMEWORK:
+        return HOMEWORK_DEFAULTS
+    return (PHOTO_DEFAULTS if architecture in BASES else _PHOTOS_FROM_SCRATCH).replace(
+        architecture=architecture
+    )
+
+
+def named_in_link(settings: RunSettings) -> dict[str, Any]:
+    """What a link or a command line must name for these settings; all others follow from dataset and architecture."""
+    begins = defaults_for(settings.dataset, settings.architecture).to_json()
+    begins |= {"dataset": DEFAULTS.dataset, "architecture": defaults_for(settings.dataset).architecture}
+    return {name: value for name, value in settings.to_json().items() if value != begins[name]}
 
 
 def parse_value(name: str, text: str) -> Any:

@@ -15,7 +15,7 @@ import pytest
 from fashion import cli, datasets, runs, sketches
 from fashion.__main__ import main
 from fashion.errors import DataError
-from fashion.settings import DEFAULTS, FIELDS
+from fashion.settings import DEFAULTS, FIELDS, defaults_for
 
 TINY = [
     "--dataset",
@@ -92,13 +92,8 @@ def test_ctrl_c_stops_a_training_and_keeps_its_best_epoch(stopped_training):
 @pytest.mark.slow
 def test_the_settings_reach_the_run(stopped_training):
     """Underscores and hyphens mean the same."""
-    assert stopped_training[3].settings == DEFAULTS.replace(
-        dataset="sketches",
-        architecture="softmax",
-        num_train=1000,
-        learning_rate=0.01,
-        schedule="constant",
-        epochs=200,
+    assert stopped_training[3].settings == defaults_for("sketches", "softmax").replace(
+        dataset="sketches", num_train=1000, learning_rate=0.01, epochs=200
     )
 
 

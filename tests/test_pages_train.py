@@ -7,7 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from fashion import datasets, jobs, machine, runs
-from fashion.settings import DEFAULTS, FIELDS, RunSettings
+from fashion.settings import DEFAULTS, FIELDS, RunSettings, defaults_for
 from fashion.ui import settings_view
 
 ENTRY = str(Path(__file__).resolve().parents[1] / "streamlit_app.py")
@@ -76,15 +76,43 @@ def test_a_press_fills_in_settings_that_belong_together(page):
 def test_start_queues_a_run_with_the_chosen_settings_and_shows_it(page):
     """The run folder holds what the form said, and the link names the run."""
     page.run()
-    page.number_input(key="epochs").set_value(2)
+    page.number_input(key="epochs").set_value(3)
     page.selectbox(key="architecture").set_value("mlp")
 
     press(page.run(), "Start")
 
     (run,) = runs.list_runs()
-    assert run.settings == DEFAULTS.replace(epochs=2, architecture="mlp")
+    assert run.settings == defaults_for("fashion-mnist", "mlp").replace(epochs=3)
     assert page.query_params["run"] == run.id
     assert not page.exception
+
+
+def test_what_was_left_alone_follows_the_network_and_what_was_set_stays(page):
+    """The quick network's learning rate would ruin a perceptron; the visitor's own batch size and seed are kept."""
+    page.run()
+    page.number_input(key="batch_size").set_value(64)
+    page.number_input(key="seed").set_value(5).run()
+
+    page.selectbox(key="architecture").set_value("mlp").run()
+    assert page.number_input(key="learning_rate").value == 0.001
+    assert page.number_input(key="batch_size").value == 64
+    page.number_input(key="epochs").set_value(9)
+    page.selectbox(key="architecture").set_value("strided").run()
+
+    press(page, "Start")
+    (run,) = runs.list_runs()
+    assert run.settings == DEFAULTS.replace(batch_size=64, seed=5, epochs=9)
+
+
+def test_a_link_that_names_only_a_network_gets_what_suits_it(page):
+    """As the one who sends the link sees it, too: nothing else is in it."""
+    page.query_params["architecture"] = "mlp"
+    page.run()
+    press(page, "Start")
+
+    (run,) = runs.list_runs()
+    assert run.settings == defaults_for("fashion-mnist", "mlp")
+    assert settings_view.link_to(run.settings) == {"architecture": "Multilayer perceptron"}
 
 
 def test_without_the_dataset_there_is_a_way_to_get_it_or_to_do_without(page, monkeypatch, tmp_path):

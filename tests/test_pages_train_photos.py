@@ -8,9 +8,9 @@ import pytest
 from run_folders import LOG, write_arrays
 from streamlit.testing.v1 import AppTest
 
-from fashion import datasets, feature_store, jobs, machine, pretrained, runs
-from fashion.settings import DEFAULTS, FIELDS, PHOTO_DEFAULTS, RunSettings
-from fashion.ui import components, outlook_view, settings_view, training_view
+from fashion import datasets, feature_store, jobs, machine, pretrained, recipes, runs
+from fashion.settings import DEFAULTS, FIELDS, HOMEWORK_DEFAULTS, PHOTO_DEFAULTS, RunSettings, defaults_for
+from fashion.ui import components, outlook_view, training_view
 
 ENTRY = str(Path(__file__).resolve().parents[1] / "streamlit_app.py")
 
@@ -118,7 +118,16 @@ def test_what_is_hidden_is_left_at_its_default():
     at.selectbox(key="architecture").set_value("resnet").run()
 
     assert "fine_tune_epochs" not in controls(at)
-    assert started(at) == PHOTO_DEFAULTS.replace(architecture="resnet", image_size=96)
+    assert started(at) == defaults_for("clothing", "resnet")
+
+
+def test_the_homework_network_comes_with_the_homework_settings():
+    """It tells two classes apart; choosing it alone would be a contradiction."""
+    at = opened(dataset="clothing")
+    at.selectbox(key="architecture").set_value("homework").run()
+
+    assert not at.error, words(at.error)
+    assert started(at) == HOMEWORK_DEFAULTS
 
 
 def test_a_link_with_all_settings_restores_them():
@@ -174,7 +183,7 @@ def test_presets_fill_in_the_form():
 
     press(at, "CNN from scratch, for contrast")
 
-    assert started(at) == settings_view.PHOTO_PRESETS["CNN from scratch, for contrast"]
+    assert started(at) == recipes.beginnings("clothing")["CNN from scratch, for contrast"]
 
 
 def test_the_link_says_what_a_preset_filled_in():
@@ -184,12 +193,12 @@ def test_the_link_says_what_a_preset_filled_in():
     link = {name: at.query_params[name] for name in FIELDS if name in at.query_params}
 
     assert {"fine_tune", "crop", "flip", "colour", "batch_size"} <= set(link)
-    assert started(opened(**link)) == settings_view.PHOTO_PRESETS[preset]
+    assert started(opened(**link)) == recipes.beginnings("clothing")[preset]
 
 
 def test_every_preset_can_be_started_within_the_default_memory():
     """What the page itself offers, it does not refuse."""
-    for settings in settings_view.PHOTO_PRESETS.values():
+    for settings in recipes.beginnings("clothing").values():
         assert outlook_view.memory_need.refusal(settings, jobs.Limits().memory_bytes) is None
 
 

@@ -171,6 +171,30 @@ def test_texts_for_the_photos_begin_at_a_new_head_on_a_pretrained_network():
 
 
 @pytest.mark.parametrize(
+    ("dataset", "architecture"),
+    [
+        *(("fashion-mnist", name) for name in settings.SCRATCH),
+        *(("clothing", name) for name in settings.ARCHITECTURES),
+    ],
+)
+def test_every_network_begins_with_settings_of_its_own_that_a_short_link_names(dataset, architecture):
+    """Dataset and network are enough, on the command line as in a link."""
+    begins = settings.defaults_for(dataset, architecture)
+
+    assert begins.architecture == architecture
+    assert set(settings.named_in_link(begins)) <= {"dataset", "architecture"}
+    assert RunSettings.from_text(
+        settings.named_in_link(begins.replace(seed=7)) | {"seed": "7"}
+    ) == begins.replace(seed=7)
+
+
+def test_a_network_that_this_dataset_has_not_is_no_reason_to_begin_elsewhere():
+    """A link may name anything; what is wrong with it is said where it is read."""
+    assert settings.defaults_for("fashion-mnist", "mobilenetv2") == settings.DEFAULTS
+    assert settings.defaults_for("clothing", "no such network") == settings.PHOTO_DEFAULTS
+
+
+@pytest.mark.parametrize(
     ("changes", "used", "unused"),
     [
         ({"dataset": "sketches"}, {"shift", "zoom", "flip", "width"}, {"crop", "image_size", "fine_tune"}),

@@ -11,7 +11,7 @@ import streamlit as st
 from fashion import datasets, machine, presets, summary
 from fashion.errors import SettingsError
 from fashion.pretrained import BASES
-from fashion.recipes import RECIPES
+from fashion.recipes import beginnings
 from fashion.setting_fields import applies
 from fashion.settings import (
     ARCHITECTURES,
@@ -20,11 +20,11 @@ from fashion.settings import (
     FRAMEWORKS,
     HOMEWORK,
     MIN_IMAGE_SIZE,
-    PHOTO_DEFAULTS,
     PHOTOS,
     SCRATCH,
     RunSettings,
     defaults_for,
+    named_in_link,
     parse_value,
 )
 from fashion.ui import cache, components, state
@@ -81,25 +81,6 @@ TABS = {
 }
 """Which settings stand together. Every field of RunSettings is in exactly one, or in FIRST (a test looks)."""
 
-_FINE_TUNED = PHOTO_DEFAULTS.replace(
-    batch_size=16, fine_tune="last", fine_tune_epochs=3, flip=True, crop=0.3, colour=0.2, rotate=10.0
-)
-_FROM_SCRATCH = PHOTO_DEFAULTS.replace(
-    architecture="resnet", image_size=96, epochs=10, flip=True, crop=0.3, colour=0.2
-)
-PHOTO_PRESETS = {
-    "Head on stored vectors": PHOTO_DEFAULTS,
-    "Fine-tune the last blocks": _FINE_TUNED,
-    "CNN from scratch, for contrast": _FROM_SCRATCH,
-}
-SMALL_PRESETS = {
-    "Good in seconds": DEFAULTS,
-    "Better in a minute": next(one.settings for one in RECIPES if one.name == "quick-5"),
-    "Small CNN, plain Adam": RunSettings(),
-    "Multilayer perceptron": RunSettings(architecture="mlp"),
-}
-"""Where to begin with photos, and with small pictures: a name, and settings that belong together."""
-
 _SLIDERS = (
     "dropout",
     "label_smoothing",
@@ -154,6 +135,7 @@ def settings_form() -> RunSettings | None:
                     "learns from one vector per photo."
                 )
     state.settle()
+    state.show_architecture(_value("architecture"))
     try:
         return RunSettings(**{name: _value(name) if _shown(name) else _default(name) for name in FIELDS})
     except SettingsError as error:
@@ -187,10 +169,12 @@ def fill_in(settings: RunSettings) -> None:
 
 def link_to(settings: RunSettings) -> dict[str, str]:
     """The parameters of a link to the form with these settings: those that differ from where it begins, in its words."""
-    values = settings.to_json()
-    begins = defaults_for(settings.dataset).to_json() | {"dataset": DEFAULTS.dataset}
-    differing = [name for name in FIELDS if applies(name, values) and values[name] != begins[name]]
-    return {name: _in_link(name, values[name], settings.dataset) for name in differing}
+    values, named = settings.to_json(), named_in_link(settings)
+    return {
+        name: _in_link(name, value, settings.dataset)
+        for name, value in named.items()
+        if applies(name, values)
+    }
 
 
 def _in_link(name: str, value: object, dataset: str) -> str:
@@ -222,12 +206,12 @@ def used_settings() -> list[str]:
 def _presets(dataset: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption("Begin with", width="content")
-        for name, settings in (PHOTO_PRESETS if dataset in PHOTOS else SMALL_PRESETS).items():
+        for name, settings in beginnings(dataset).items():
             begin = (settings.replace(dataset=dataset),)
             st.button(name, key=f"_preset_{name}", on_click=fill_in, args=begin, type="tertiary")
 
 
-# Which dataset's settings stand in the form
+# Which dataset's and network's settings stand in the form
 
 
 def _kind(dataset: str) -> str:
@@ -251,11 +235,21 @@ def _follow_dataset(dataset: str, arrived: bool) -> None:
     if before is not None:
         names = [name for name in FIELDS if name not in _SHARED]
         set_before = state.exchange_settings(names, before, kind)
-        for name in names:
+        for name in sorted(names, key="architecture".__ne__):  # it first: others follow it
             linked = st.query_params.get(name) if arrived else None
-            value = set_before.get(name, getattr(defaults_for(dataset), name))
+            value = set_before.get(name, _default(name))
             state.choose(name, value if linked is None else _meant(name, linked, value))
     state.show_settings_of(kind)
+
+
+def _change_architecture() -> None:
+    """A visitor chose another network: what was left at the default of the one before goes to that of the new one."""
+    dataset = _value("dataset")
+    before = defaults_for(dataset, state.architecture_shown())
+    now = defaults_for(dataset, _value("architecture"))
+    for name in FIELDS:
+        if name not in (*_SHARED, "architecture") and _value(name) == getattr(before, name):
+            state.choose(name, getattr(now, name))
 
 
 def _read_link(arrived: bool) -> None:
@@ -329,8 +323,11 @@ def _value(name: str) -> object:
 
 def _default(name: str) -> object:
     """Where the chosen dataset's form begins; also what a setting is left at that this run has no use for."""
-    first = DEFAULTS.dataset
-    return first if name == "dataset" else getattr(defaults_for(_value("dataset")), name)
+    if name == "dataset":
+        return DEFAULTS.dataset
+    return getattr(
+        defaults_for(_value("dataset"), "" if name == "architecture" else _value("architecture")), name
+    )
 
 
 def _meant(name: str, text: str, otherwise: object) -> object:
@@ -381,6 +378,7 @@ def _setting(name: str) -> None:
             index=list(choices).index(default),
             format_func=choices.get,
             help=field.help,
+            on_change=_change_architecture if name == "architecture" else None,
             **bound,
         )
         if name == "device" and len(choices) == 1:

@@ -77,6 +77,7 @@ _PAGE = "_page_shown"
 _ARRIVED = "_arrived"
 _SETTINGS_SHOWN = "_settings_shown"
 _SETTINGS_OF = "_settings_of"
+_ARCHITECTURE_SHOWN = "_architecture_shown"
 _PRESET = "_preset"
 _SWEEP_LINK = "_sweep_link"
 _SWEEP_PROBLEMS = "_sweep_problems"
@@ -333,6 +334,16 @@ def settings_shown() -> str | None:
 def show_settings_of(kind: str) -> None:
     """Note that the settings in the form are those for this kind of pictures."""
     st.session_state[_SETTINGS_SHOWN] = kind
+
+
+def architecture_shown() -> str:
+    """The network whose settings the form of the Train page last showed, or "" before it was drawn."""
+    return st.session_state.get(_ARCHITECTURE_SHOWN, "")
+
+
+def show_architecture(name: str) -> None:
+    """Note that the form shows settings for this network."""
+    st.session_state[_ARCHITECTURE_SHOWN] = name
 
 
 def before_budget(settings: RunSettings) -> RunSettings:

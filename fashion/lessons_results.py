@@ -16,7 +16,7 @@ from fashion.runs import Run
 from fashion.settings import RunSettings
 from fashion.summary import RunSummary
 
-YOURS, COURSE, RECORDED = "your run", "the course", "recorded with this app"
+YOURS, COURSE, RECORDED = "your run", "the course", "recorded"
 
 
 EXAMS = ("its own curve", "validation as it is", "test")

@@ -273,7 +273,7 @@ def test_recorded_runs_are_read_from_the_lessons_folder(tmp_path, monkeypatch):
     assert run.status().state == "finished"
     assert runs.recorded("dropout") == []
     recorded = lessons_results.outcomes(tiny_experiment(), [run])
-    assert lessons_results.accuracies([], recorded, []).source.tolist() == ["recorded with this app"]
+    assert lessons_results.accuracies([], recorded, []).source.tolist() == ["recorded"]
 
 
 def test_progress_is_a_readable_file(two_runs):

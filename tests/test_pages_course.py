@@ -169,6 +169,28 @@ def test_a_link_restores_an_experiment_and_a_lost_one_is_told():
     assert "Run the experiment" in [button.label for button in at.button]
 
 
+def test_a_link_restores_all_experiments_of_a_lesson():
+    """Four learning rates and the range test: both are in the link, also after a look at another lesson."""
+    at = open_lesson("learning-rate")
+    for button in ("_start_learning-rate", "_start_range-test"):
+        at.button(key=button).click().run()
+    at.button(key="_Next").click().run()
+    assert "experiment" not in at.query_params
+    at.button(key="_Back").click().run()
+    groups = {run.status().group for run in runs.list_runs()}
+    assert len(groups) == 2
+
+    link = at.query_params["experiment"]
+    other = open_lesson("learning-rate", experiment=link)
+
+    assert set(link.split(",")) == groups
+    assert "Run the experiment" not in [button.label for button in other.button]
+    assert (other.session_state["_progress"]["learning-rate"]["groups"].keys()) == {
+        "learning-rate",
+        "range-test",
+    }
+
+
 def test_one_visitor_may_not_fill_the_queue(monkeypatch):
     """A group counts as one run of the visitor's three; the fourth is refused in words."""
     at = open_lesson("learning-rate")

@@ -69,7 +69,7 @@ def _option(slug: str) -> str:
 
 def _open(slug: str) -> None:
     state.link_ids(state.LESSON, [slug])
-    st.query_params.pop(state.EXPERIMENT, None)
+    state.link_groups(slug)
 
 
 def idea(lesson: Lesson) -> None:

@@ -67,7 +67,7 @@ VARIED = "_varied"  # the settings that have several values in the form
 NUM_SEEDS = "_num_seeds"
 
 LESSON = "lesson"
-EXPERIMENT = "experiment"  # the group of runs that a lesson shows
+EXPERIMENT = "experiment"  # the groups of runs that a lesson shows
 
 _VISITOR = "_visitor"
 _PROGRESS = "_progress"
@@ -293,19 +293,26 @@ def note_progress(lesson: str, **changes: object) -> None:
 def experiment_group(lesson: str, experiment: str) -> str:
     """The group of runs that this lesson's experiment shows: the visitor's own, or the link's; "" if there is none."""
     own = progress().get(lesson, {}).get("groups", {})
-    linked = st.query_params.get(EXPERIMENT, "")[:60]
-    if experiment not in own and linked.rpartition("-")[0] == experiment:
-        show_group(lesson, experiment, linked)
-    return progress().get(lesson, {}).get("groups", {}).get(experiment, "")
+    linked = st.query_params.get(EXPERIMENT, "")[:300].split(",")
+    named = next((group for group in linked if group.rpartition("-")[0] == experiment), "")
+    if experiment not in own and named:  # the link itself stays: it may name those of other experiments, too
+        own = own | {experiment: named[:60]}
+        note_progress(lesson, groups=own)
+    return own.get(experiment, "")
 
 
 def show_group(lesson: str, experiment: str, group: str) -> None:
     """Show this group of runs in the lesson, and name it in the link; "" shows none."""
-    groups = dict(progress().get(lesson, {}).get("groups", {}))
-    groups[experiment] = group
+    groups = progress().get(lesson, {}).get("groups", {}) | {experiment: group}
     note_progress(lesson, groups={name: value for name, value in groups.items() if value})
-    if group:
-        st.query_params[EXPERIMENT] = group
+    link_groups(lesson)
+
+
+def link_groups(lesson: str) -> None:
+    """Let the link name all groups of runs that this lesson shows, so that whoever opens it sees the same."""
+    groups = progress().get(lesson, {}).get("groups", {})
+    if groups:
+        st.query_params[EXPERIMENT] = ",".join(groups.values())
     else:
         st.query_params.pop(EXPERIMENT, None)
 

@@ -14,7 +14,7 @@ import pandas as pd
 
 from fashion import evaluation, runs
 from fashion.benchmark_plan import kind_of
-from fashion.benchmark_records import FORMAT, KINDS, Record, method, problems
+from fashion.benchmark_records import FORMAT, KINDS, Record, method, partial, problems
 from fashion.benchmark_results import FILE, RECORDED
 from fashion.errors import RunError
 
@@ -44,6 +44,7 @@ COLUMNS = {
     "accuracy_low": "float64",
     "accuracy_high": "float64",
     "n_seeds": "int64",
+    "n_planned": "int64",
     "n": "int64",
     "batch_size": "int64",
     "num_parameters": "int64",
@@ -89,8 +90,8 @@ def _check(records: list[Record]) -> None:
         counts = [epoch["test_correct"] for epoch in run["epochs"]]
         if not counts or not all(isinstance(count, int) for count in counts):
             raise ValueError(f"epochs of {run['recipe']!r}")
-    _ = (one.title, one.busy, method(one), problems(records))
-    _ = (times_to(records), front(table(records)), ratios(records), speeds(records))
+    _ = (one.title, one.busy, method(one), problems(records), partial(records))
+    _ = (times_to(records), front(table(records)), ratios(records), speeds(records), peak_shares(records))
 
 
 def load_recorded(kind: str) -> tuple[list[Record], list[str]]:
@@ -128,7 +129,7 @@ def table(records: Sequence[Record]) -> pd.DataFrame:
 
     `seconds` and `accuracy` are means over the seeds. The band from `accuracy_low` to `accuracy_high` is the 95 % t
     interval of that mean, which tells how much training differs from seed to seed; with one seed nothing is known of
-    that, and it is the Wilson interval of the one test. `n`: test pictures.
+    that, and it is the Wilson interval of the one test. `n_seeds`: of `n_planned` seeds. `n`: test pictures.
     """
     rows = []
     for one in records:
@@ -173,6 +174,7 @@ def _epoch_rows(one: Record, group: list[dict[str, Any]]) -> list[dict[str, Any]
                 "accuracy_low": max(low, 0.0),
                 "accuracy_high": min(high, 1.0),
                 "n_seeds": len(group),
+                "n_planned": one.num_seeds,
                 "n": n,
                 "share_of_peak": statistics.fmean(shares) if shares else math.nan,
             }
@@ -203,8 +205,8 @@ def times_to(records: Sequence[Record], targets: Sequence[float] = TARGETS) -> p
     """The training seconds after which the mean test accuracy over the seeds first reaches each target.
 
     A row per recipe (`what` is "recipe"), and for each family of several recipes one more ("family"): the soonest of
-    them. Columns: key, record, what, recipe ("" for a family), title, family, framework, device, only_last, n_seeds,
-    and per target, named f"{target:g}", the seconds or None where it is never reached.
+    them. Columns: key, record, what, recipe ("" for a family), title, family, framework, device, only_last, n_seeds (for a
+    family the fewest of those that are the soonest), n_planned, and per target, named f"{target:g}", the seconds or None where it is never reached.
     """
     rows = []
     names = [f"{target:g}" for target in targets]
@@ -218,19 +220,35 @@ def times_to(records: Sequence[Record], targets: Sequence[float] = TARGETS) -> p
             "title": first.title,
             "only_last": bool(first.only_last),
             "n_seeds": int(first.n_seeds),
+            "n_planned": int(first.n_planned),
         }
         rows.append(row | {name: _first(good, target) for name, target in zip(names, targets, strict=True)})
     for group in dict.fromkeys(tuple(row[name] for name in shared) for row in rows):
         several = [row for row in rows if tuple(row[name] for name in shared) == group]
         if len(several) > 1:
             soonest = {name: min((row[name] for row in several if row[name]), default=None) for name in names}
+            first_there = [
+                row for row in several if any(row[name] and row[name] == soonest[name] for name in names)
+            ]
             least = {
                 "only_last": any(row["only_last"] for row in several),
-                "n_seeds": min(row["n_seeds"] for row in several),
+                "n_seeds": min(row["n_seeds"] for row in first_there or several),
+                "n_planned": several[0]["n_planned"],
             }
             family = {"what": "family", "recipe": "", "title": several[0]["family"]}
             rows.append(dict(zip(shared, group, strict=True)) | family | least | soonest)
-    columns = ["key", "record", "what", "recipe", "title", *shared[2:], "only_last", "n_seeds", *names]
+    columns = [
+        "key",
+        "record",
+        "what",
+        "recipe",
+        "title",
+        *shared[2:],
+        "only_last",
+        "n_seeds",
+        "n_planned",
+        *names,
+    ]
     return _frame(rows, columns, names)
 
 
@@ -280,9 +298,11 @@ def ratios(records: Sequence[Record], claims: Sequence[Claim] = CLAIMS) -> pd.Da
     """How many times sooner our families reach an accuracy than Keras' convnet example, measured beside them.
 
     A row per record, family and claim: key, record, family, recipe (of the family, the one that gets there soonest by
-    the mean over the seeds), claim (words), ratio (of the times at which the means get there), then of the
-    ratios seed by seed: mean, sd, low and high (95 % t interval), n (seeds in which both got there), n_seeds; goal,
-    reached. `ratio` is None where it is never reached; sd, low and high are NaN for want of a second seed.
+    the mean over the seeds), claim (words), seconds and baseline_seconds (the times at which the means get there), ratio
+    (of these two), then of the ratios seed by seed: mean, sd, low and high (95 % t interval), n (seeds in which both got
+    there); n_seeds (the fewer that were measured of recipe and example) of n_planned; best (the family's highest mean
+    accuracy) and best_recipe; goal, reached. The times and `ratio` are None where it is never reached; sd, low and high are
+    NaN for want of a second seed.
     """
     rows = []
     for one in records:
@@ -299,21 +319,21 @@ def ratios(records: Sequence[Record], claims: Sequence[Claim] = CLAIMS) -> pd.Da
             if baseline:
                 rows += [{"key": one.key, "record": one.title, "family": family}
                          | _ratio(one, claim, baseline, ours) for claim in claims]  # fmt: skip
-    columns = [
-        "key",
-        "record",
-        "family",
-        "recipe",
-        "claim",
-        "ratio",
+    names = (
         "mean",
         "sd",
         "low",
         "high",
         "n",
         "n_seeds",
-    ]
-    return _frame(rows, [*columns, "goal", "reached"], ["ratio"])
+        "n_planned",
+        "best",
+        "best_recipe",
+        "goal",
+        "reached",
+    )
+    none = ["seconds", "baseline_seconds", "ratio"]
+    return _frame(rows, ["key", "record", "family", "recipe", "claim", *none, *names], none)
 
 
 def _ratio(one: Record, claim: Claim, baseline: list, ours: list[list]) -> dict[str, Any]:
@@ -329,19 +349,79 @@ def _ratio(one: Record, claim: Claim, baseline: list, ours: list[list]) -> dict[
             both = _reached(one, [run], claim.against), _reached(one, [chosen[run["seed"]]], claim.target)
             pairs += [both[0] / both[1]] if all(both) else []
     low, high = _mean_interval(pairs) if len(pairs) > 1 else (math.nan, math.nan)
+    ends = {group[0]["recipe"]: _epoch_rows(one, group)[-1]["accuracy"] for group in ours}
+    best = max(ends, key=ends.get)
     return {
         "recipe": recipe,
         "claim": claim.words,
+        "seconds": times.get(recipe),
+        "baseline_seconds": theirs,
         "ratio": ratio,
         "mean": statistics.fmean(pairs) if pairs else math.nan,
         "sd": statistics.stdev(pairs) if len(pairs) > 1 else math.nan,
         "low": low,
         "high": high,
         "n": len(pairs),
-        "n_seeds": len(baseline),
+        "n_seeds": min(len(baseline), len(chosen) or len(baseline)),
+        "n_planned": one.num_seeds,
+        "best": ends[best],
+        "best_recipe": best,
         "goal": claim.goal,
         "reached": ratio is not None and ratio >= claim.goal,
     }
+
+
+PEAK_GOAL = 0.5
+"""The share of the machine's own float32 matrix multiplication that training should reach, loading and all."""
+
+
+def peak_shares(records: Sequence[Record]) -> pd.DataFrame:
+    """The share of the float32 peak that each of our recipes reached: mean, sd and 95 % t interval over n seeds.
+
+    Columns: key, record, recipe, framework, precision, mean, sd, low, high, n, n_planned, goal, reached. `reached` is None
+    where the network computes in another precision than the peak was measured in.
+    """
+    rows = []
+    for one in records:
+        for group in _by_recipe(one):
+            shares = [run["share_of_peak"] for run in group if run["share_of_peak"] is not None]
+            if _is_peer(group[0]) or not shares:
+                continue
+            precision = (group[0].get("settings") or {}).get("precision", "float32")
+            low, high = _mean_interval(shares) if len(shares) > 1 else (math.nan, math.nan)
+            mean = statistics.fmean(shares)
+            rows.append(
+                {
+                    "key": one.key,
+                    "record": one.title,
+                    "recipe": group[0]["recipe"],
+                    "framework": group[0]["framework"],
+                    "precision": precision,
+                    "mean": mean,
+                    "sd": statistics.stdev(shares) if len(shares) > 1 else math.nan,
+                    "low": max(low, 0.0),  # of nan it stays nan
+                    "high": min(high, 1.0),
+                    "n": len(shares),
+                    "n_planned": one.num_seeds,
+                    "goal": PEAK_GOAL,
+                    "reached": mean >= PEAK_GOAL if precision == "float32" else None,
+                }
+            )
+    names = (
+        "key",
+        "record",
+        "recipe",
+        "framework",
+        "precision",
+        "mean",
+        "sd",
+        "low",
+        "high",
+        "n",
+        "n_planned",
+        "goal",
+    )
+    return _frame(rows, [*names, "reached"], ["reached"])
 
 
 def _reached(one: Record, group: list[dict[str, Any]], target: float | None) -> float | None:

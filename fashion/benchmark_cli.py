@@ -13,8 +13,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from fashion import (
     benchmark,
     benchmark_accuracy,
@@ -23,6 +21,7 @@ from fashion import (
     benchmark_recipes,
     benchmark_transfer,
     benchmark_trials,
+    benchmark_words,
     estimate,
     jobs,
     machine,
@@ -67,6 +66,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="instead: draw the recorded accuracies over time into this .svg or .png file",
     )
     size.add_argument(
+        "--show",
+        nargs="*",
+        metavar="FILE",
+        help="instead: print again what these results files say, all recorded ones where none is named; measures nothing",
+    )
+    size.add_argument(
         "--resume", type=Path, metavar="FOLDER", help="go on with a measurement that was stopped or cut off"
     )
     parser.add_argument(
@@ -96,6 +101,8 @@ def command_line(options: argparse.Namespace) -> int:
     """
     if options.transfer:
         return benchmark_transfer.command_line(options)
+    if options.show is not None:
+        return benchmark_words.show(options.show, sys.stderr if options.json else sys.stdout)
     if options.picture:
         drawn = benchmark_picture.write(options.picture)
         print(json.dumps({"picture": str(options.picture), "record": drawn.key}))
@@ -156,7 +163,7 @@ def _grid(options: argparse.Namespace, run: Run | None, words) -> int:
     for problem in results_form.problems([measurement]):
         _note(problem)
     rows = results_form.table([measurement])
-    print(_printable(rows), file=words)
+    print(benchmark_words.of_grid(measurement), file=words)
     _write(options.output, results, results_form.file_name(results))
     print(json.dumps(results, allow_nan=False), flush=True)
     return 0 if len(rows) or results["server"] else 1
@@ -207,27 +214,6 @@ def _gpus(frameworks: tuple[str, ...], asked: list[str] | None = None) -> list[s
     return [f"gpu:{number}" for number, _ in enumerate(found.gpus)]
 
 
-def _printable(rows: pd.DataFrame) -> str:
-    """The main columns of the table, as text."""
-    shown = pd.DataFrame(
-        {
-            "device": rows.device,
-            "network": rows.network,
-            "batch": rows.batch_size,
-            "multiply-adds": rows.num_multiply_adds.map("{:,}".format),
-            "first epoch s": rows.first_epoch_seconds.map("{:.2f}".format),
-            "later epochs s": rows.steady_epoch_seconds.map("{:.2f}".format),
-            "images/s": rows.images_per_second.map("{:,.0f}".format),
-            "of peak": rows.share_of_peak.map("{:.1%}".format),
-            "test accuracy": [
-                f"{row.accuracy:.1%} ({row.accuracy_low:.1%} to {row.accuracy_high:.1%}, n = {row.n:,})"
-                for row in rows.itertuples()
-            ],
-        }
-    )
-    return shown.to_string(index=False) if len(rows) else "No network was measured."
-
-
 # Questions 2 and 3: what accuracy a minute buys, and which framework
 
 
@@ -249,7 +235,7 @@ def _recipes(options: argparse.Namespace, run: Run | None, words) -> int:
     record = benchmark_accuracy.Record(run.id, results, run)
     for problem in benchmark_accuracy.problems([record]):
         _note(problem)
-    print(in_words(record), file=words)
+    print(benchmark_words.of_record(record), file=words)
     folder = (
         options.output / results["kind"] if options.output and not options.output.suffix else options.output
     )
@@ -279,80 +265,6 @@ def _asked_recipes(options: argparse.Namespace) -> benchmark_trials.RecipePlan:
     given["recipes"] = tuple(options.recipes) if options.recipes else None
     changes = {name: value for name, value in given.items() if value is not None}
     return benchmark_trials.plan_for(kind, frameworks, devices[0], **changes)
-
-
-def in_words(record: benchmark_accuracy.Record) -> str:
-    """A record as text: a line per recipe, when it reaches each accuracy, and how many times sooner than the example."""
-    rows = benchmark_accuracy.speeds([record])
-    if rows.empty:
-        return "Nothing was measured."
-    n_seeds = f"{rows.n_seeds.max()} seed" + ("s" if rows.n_seeds.max() > 1 else "")
-    shown = pd.DataFrame(
-        {
-            "recipe": rows.recipe,
-            "framework": rows.framework.map(FRAMEWORKS.get),
-            "batch": rows.batch_size,
-            "epochs": rows.num_epochs,
-            "seconds": rows.seconds.map("{:.1f}".format),
-            "later epochs s": rows.steady_epoch_seconds.map(_seconds),
-            "of peak": rows.share_of_peak.map(lambda share: "-" if pd.isna(share) else f"{share:.0%}"),
-            "start-up s": rows.startup_seconds.map("{:.1f}".format),
-            "memory MB": (rows.peak_memory_bytes / 1e6).map("{:,.0f}".format),
-            "test accuracy at the end": [
-                f"{row.accuracy:.2%} ({row.accuracy_low:.2%} to {row.accuracy_high:.2%})" for row in rows.itertuples()
-            ],
-        }
-    )  # fmt: skip
-    lines = [
-        f"{record.results['num_train']:,} training pictures, {record.results['num_test']:,} test pictures, {n_seeds}; "
-        "interval 95 %, of the mean over seeds or, with one seed, of the test.",
-        shown.to_string(index=False),
-    ]
-    if record.kind == "accuracy":
-        lines += ["", *_times_in_words(benchmark_accuracy.times_to([record]))]
-        lines += ["", *_ratios_in_words(benchmark_accuracy.ratios([record]))]
-    if record.busy:
-        busy = record.results["busy_fraction"]
-        lines.append(
-            f"Other programs took {busy:.0%} of the processor when it began: all times are too long."
-        )
-    return "\n".join(lines)
-
-
-def _times_in_words(times: pd.DataFrame) -> list[str]:
-    shown = pd.DataFrame(
-        {
-            "recipe": times.recipe.where(times.what == "recipe", "soonest of " + times.title),
-            "framework": times.framework.map(FRAMEWORKS.get),
-        }
-    )
-    for target in benchmark_accuracy.TARGETS:
-        shown[f"{target:g}"] = times[f"{target:g}"].map(_seconds)
-    return [
-        "Seconds of training until the mean test accuracy reaches (of a schedule only its end counts)",
-        shown.to_string(index=False),
-    ]
-
-
-def _ratios_in_words(ratios: pd.DataFrame) -> list[str]:
-    lines = []
-    for row in ratios.itertuples():
-        if pd.isna(row.ratio):
-            lines.append(f"{row.family}: {row.claim}: not reached by both.")
-            continue
-        words = (
-            f"{row.family} ({row.recipe}): {row.claim}: {row.ratio:.1f} times sooner (wanted: {row.goal:g})"
-        )
-        if row.n > 1:
-            words += (
-                f"; seed by seed {row.mean:.1f} (95 % interval {row.low:.1f} to {row.high:.1f}, n = {row.n})"
-            )
-        lines.append(f"{words}. {'Reached' if row.reached else 'Not reached'}.")
-    return lines
-
-
-def _seconds(value: float | None) -> str:
-    return "-" if pd.isna(value) else f"{value:.1f}"
 
 
 def file_name(results: dict[str, Any]) -> str:

@@ -36,6 +36,11 @@ class Record(Results):
         """The runs that were measured, without those that ended in a problem."""
         return [one for one in self.results["runs"] if not one["problem"]]
 
+    @property
+    def num_seeds(self) -> int:
+        """With how many seeds each recipe was to be trained."""
+        return len(self.results["seeds"])
+
 
 def problems(records: Sequence[Record]) -> list[str]:
     """What could not be measured, in words; the same reason once."""
@@ -48,6 +53,27 @@ def problems(records: Sequence[Record]) -> list[str]:
                 )
                 found.setdefault(run["problem"], []).append(words)
     return [f"Not measured: {', '.join(dict.fromkeys(names))}. {why}" for why, names in found.items()]
+
+
+def partial(records: Sequence[Record]) -> list[str]:
+    """What has fewer seeds than were planned, in words: "Quick CNN, 16 epochs: 2 of 5 seeds"."""
+    found = []
+    for one in records:
+        measured: dict[tuple[str, str, str], int] = {}
+        for run in one.measured_runs:
+            where = (
+                ""
+                if run["framework"] == "tensorflow"
+                else f" ({FRAMEWORKS.get(run['framework'], run['framework'])})"
+            )
+            key = run["recipe"], run["framework"], f"{run['title']}{where}"
+            measured[key] = measured.get(key, 0) + 1
+        found += [
+            f"{title}: {count} of {one.num_seeds} seeds"
+            for (_, _, title), count in measured.items()
+            if count < one.num_seeds
+        ]
+    return found
 
 
 def method(one: Record) -> str:

@@ -346,12 +346,28 @@ def figures(results: dict) -> dict[str, str]:
         )
     if server.get("prediction"):
         prediction = server["prediction"]
-        values["First prediction"] = f"{prediction['first_seconds']:.1f} s"
+        memory = f", {_megabytes(prediction['memory_bytes'])}" if "memory_bytes" in prediction else ""
+        values["First prediction"] = f"{prediction['first_seconds']:.1f} s{memory}"
         values["Later predictions"] = f"{prediction['later_milliseconds']:.1f} ms"
+    if photo := server.get("photo"):
+        values["First photo on the Predict page, server started cold"] = (
+            f"{photo['first_seconds']:.1f} s, {_megabytes(photo['memory_bytes'])}"
+        )
+        values["Next photo"] = f"{photo['later_seconds']:.2f} s"
+    if tour := server.get("tour"):
+        times = tour["page_seconds"]
+        slowest = max(times, key=times.get)
+        values["Page change while training"] = (
+            f"{statistics.median(times.values()):.2f} s, at most {times[slowest]:.2f} s ({slowest})"
+        )
+        values["Page opened for the first time"] = f"at most {tour['first_round_longest_seconds']:.2f} s"
+        values["Server after all pages"] = _megabytes(tour["memory_bytes"])
     if server.get("worker"):
         worker = server["worker"]
         values["Worker: first step"] = f"{worker['first_step_seconds']:.1f} s"
         values["Worker: most memory"] = _megabytes(worker["peak_memory_bytes"])
+        if "export_seconds" in worker:
+            values["Worker: export to LiteRT"] = f"{worker['export_seconds']:.1f} s"
     if warm := server.get("warm_worker"):
         values["Spare worker: first step"] = f"{warm['first_step_seconds']:.1f} s"
         values["Spare worker: memory while it waits"] = _megabytes(warm["waiting_memory_bytes"])

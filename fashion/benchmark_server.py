@@ -1,7 +1,8 @@
-"""What the app itself costs: starting its server, showing a page, predicting, and starting a worker.
+"""What the app itself costs: starting its server, showing pages, predicting, starting a worker, exporting a network.
 
 Each is measured in processes of their own, started cold; none of them is kept. `python -m fashion.benchmark_server
-page|predict` is one of these processes.
+page|predict|photo|tour` is one of these processes. Pages are drawn by Streamlit without a browser: the time is the
+server's part.
 """
 
 import contextlib
@@ -15,7 +16,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,15 @@ def measure(dataset: str, check_stop: Callable[[], None] = lambda: None) -> dict
     - server: `healthy_seconds` from the start of `streamlit run` until it answers, and its memory then.
     - page: the landing page drawn in a fresh process, its memory then, and which training libraries it loaded.
     - prediction: in a fresh process, importing and loading a model until the first answer, then the median.
-    - worker: from starting a worker until its first point of the curve is written, and its largest memory.
+    - photo: in a fresh process, from its start until the Predict page shows its answer about a photo, and about a second
+      one; its memory then.
+    - worker: from starting a worker until its first point of the curve is written, its largest memory, and
+      `export_seconds`, of its network to LiteRT (known to half a second).
     - warm_worker: the same for a spare one that had loaded everything, and its memory while it waited.
+    - tour: every page drawn twice in one process while a worker trains: the seconds of each page the second time, the
+      longest of the first time, and the memory after it.
+
+    How long photos take to become stored vectors is measured by `benchmark_transfer.py`.
 
     `check_stop` is called several times a second and may raise to end it.
     """
@@ -46,8 +54,10 @@ def measure(dataset: str, check_stop: Callable[[], None] = lambda: None) -> dict
         "server": _server(check_stop),
         "page": _ask("page", [], check_stop),
         "prediction": _ask("predict", [str(model.folder)], check_stop) if model else None,
+        "photo": _ask("photo", [], check_stop) if model else None,
         "worker": _worker(dataset, check_stop),
         "warm_worker": _worker(dataset, check_stop, warm=True),
+        "tour": _while_training(dataset, check_stop),
     }
 
 
@@ -83,6 +93,7 @@ def _worker(dataset: str, check_stop: Callable[[], None], warm: bool = False) ->
         runs.write_json(run.folder / "settings.json", settings.to_json())
         runs.write_json(run.folder / "status.json", {"state": "queued"})
         first_step, memory, spare, idle = None, 0, None, None
+        export = []
         if warm:
             spare = Spare(jobs.worker_environment(settings))
             if not spare.wait_until_ready():
@@ -96,6 +107,8 @@ def _worker(dataset: str, check_stop: Callable[[], None], warm: bool = False) ->
                 memory = max(memory, _memory_bytes(child.pid))
                 if first_step is None and (run.folder / "steps.csv").exists():
                     first_step = time.perf_counter() - started
+                if run.stored_status().phase == "exporting":
+                    export.append(time.perf_counter())
                 time.sleep(0.02)
         finally:
             _end(child)
@@ -103,15 +116,41 @@ def _worker(dataset: str, check_stop: Callable[[], None], warm: bool = False) ->
                 spare.close()
         if first_step is None:
             return None
-        waiting = {"waiting_memory_bytes": idle} if warm else {}
-        return {"first_step_seconds": first_step, "peak_memory_bytes": memory, **waiting}
+        more = {"waiting_memory_bytes": idle} if warm else {}
+        if export:
+            more["export_seconds"] = export[-1] - export[0]
+        return {"first_step_seconds": first_step, "peak_memory_bytes": memory, **more}
 
 
-def _ask(question: str, arguments: list[str], check_stop: Callable[[], None]) -> dict[str, Any] | None:
+def _while_training(dataset: str, check_stop: Callable[[], None]) -> dict[str, Any] | None:
+    """What a process of its own tells of the pages while a worker trains; both see only a folder that is thrown away."""
+    settings = RunSettings(dataset=dataset, architecture="cnn", epochs=100)
+    with tempfile.TemporaryDirectory() as folder:
+        run = runs.Run(Path(folder) / "20000101-000000-cnn-0000")
+        run.folder.mkdir()
+        runs.write_json(run.folder / "settings.json", settings.to_json())
+        runs.write_json(run.folder / "status.json", {"state": "queued"})
+        child = jobs.start_worker(run)
+        try:
+            started = time.perf_counter()
+            while not (run.folder / "steps.csv").exists():
+                check_stop()
+                if child.poll() is not None or time.perf_counter() - started > _LIMIT_SECONDS:
+                    return None
+                time.sleep(0.02)
+            told = _ask("tour", [], check_stop, {"FASHION_RUNS": folder, "FASHION_WARM": "0"})
+            return told if child.poll() is None else None  # else nothing was trained meanwhile
+        finally:
+            _end(child)
+
+
+def _ask(
+    question: str, arguments: list[str], check_stop: Callable[[], None], environment: Mapping[str, str] = {}
+) -> dict[str, Any] | None:
     """The answer of a fresh process of this module, with the seconds since it was started."""
     command = [sys.executable, "-m", "fashion.benchmark_server", question, *arguments, repr(time.time())]
     started = time.perf_counter()
-    with _process(command) as child:
+    with _process(command, environment) as child:
         while time.perf_counter() - started < _LIMIT_SECONDS:
             check_stop()
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -122,9 +161,14 @@ def _ask(question: str, arguments: list[str], check_stop: Callable[[], None]) ->
 
 
 @contextlib.contextmanager
-def _process(command: list[str]):
+def _process(command: list[str], environment: Mapping[str, str] = {}):
     child = subprocess.Popen(
-        command, cwd=runs.ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+        command,
+        cwd=runs.ROOT,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     try:
         yield child
@@ -148,18 +192,63 @@ def _memory_bytes(process_id: int) -> int:
     return 0
 
 
-def _page(started: float) -> dict[str, Any]:
+def _drawn(at):
+    """A page that was just drawn; raises RuntimeError with what it failed of."""
+    if at.exception:
+        raise RuntimeError(f"A page failed: {at.exception[0].message}")
+    return at
+
+
+def _entry():
     from streamlit.testing.v1 import AppTest
 
-    shown = AppTest.from_file(str(runs.ROOT / "streamlit_app.py"), default_timeout=_LIMIT_SECONDS).run()
-    if shown.exception:
-        raise RuntimeError(f"The landing page failed: {shown.exception[0].message}")
-    loaded = [name for name in TRAINING_LIBRARIES if name in sys.modules]
+    return AppTest.from_file(str(runs.ROOT / "streamlit_app.py"), default_timeout=_LIMIT_SECONDS)
+
+
+def _here() -> dict[str, Any]:
+    """What each of these processes tells of itself."""
     return {
-        "first_page_seconds": time.time() - started,
         "memory_bytes": _memory_bytes(os.getpid()),
-        "training_libraries": loaded,
+        "training_libraries": [name for name in TRAINING_LIBRARIES if name in sys.modules],
     }
+
+
+def _page(started: float) -> dict[str, Any]:
+    _drawn(_entry().run())
+    return {"first_page_seconds": time.time() - started, **_here()}
+
+
+def _photo(started: float) -> dict[str, Any]:
+    import io
+
+    from fashion import sketches
+
+    def photo(label: int) -> tuple[str, bytes, str]:
+        buffer = io.BytesIO()
+        sketches.draw_colour(label, 1, 600).save(buffer, "JPEG")
+        return f"{label}.jpg", buffer.getvalue(), "image/jpeg"
+
+    at = _entry().switch_page("pages/predict.py").run()
+    _drawn(at.file_uploader[0].set_value([photo(0)]).run())
+    first = time.time() - started
+    after = time.perf_counter()
+    _drawn(at.file_uploader[0].set_value([photo(1)]).run())
+    return {"first_seconds": first, "later_seconds": time.perf_counter() - after, **_here()}
+
+
+def _tour(_: float) -> dict[str, Any]:
+    from fashion.ui import frame
+
+    at = _drawn(_entry().run())
+    rounds: list[dict[str, float]] = []
+    for _round in range(2):
+        seconds = {}
+        for page in frame.PAGES:
+            before = time.perf_counter()
+            _drawn(at.switch_page(page.file).run())
+            seconds[page.title] = time.perf_counter() - before
+        rounds.append(seconds)
+    return {"first_round_longest_seconds": max(rounds[0].values()), "page_seconds": rounds[1], **_here()}
 
 
 def _predict(folder: str, started: float) -> dict[str, Any]:
@@ -180,11 +269,13 @@ def _predict(folder: str, started: float) -> dict[str, Any]:
         "model": model.name,
         "first_seconds": first,
         "later_milliseconds": 1e3 * statistics.median(seconds),
-        "memory_bytes": _memory_bytes(os.getpid()),
-        "training_libraries": [name for name in TRAINING_LIBRARIES if name in sys.modules],
+        **_here(),
     }
 
 
+_QUESTIONS = {"page": _page, "predict": _predict, "photo": _photo, "tour": _tour}
+
+
 if __name__ == "__main__":
-    *folder, start = sys.argv[2:]
-    print(json.dumps(_page(float(start)) if sys.argv[1] == "page" else _predict(folder[0], float(start))))
+    question, *folder, start = sys.argv[1:]
+    print(json.dumps(_QUESTIONS[question](*folder, float(start))))

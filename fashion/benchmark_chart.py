@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import altair as alt
 import pandas as pd
 
-from fashion import benchmark_accuracy
+from fashion import benchmark_accuracy, benchmark_records
 from fashion.benchmark_records import Record
 from fashion.benchmark_results import machine_name
 from fashion.palette import CLASS_COLOURS
@@ -28,16 +28,31 @@ def named(records: Sequence[Record]) -> pd.DataFrame:
     """The rows of `benchmark_accuracy.table` that count, with what the chart calls them.
 
     place: "this machine" or the hardware's name, with the date, then the key, where two share it. line: a line of the chart,
-    which is a family, or a recipe all of whose epochs count. Every line in the order of its seconds.
+    which is a family, or a recipe all of whose epochs count. ends: what stands beside a recipe's last point, else "". Every line in the order of its seconds.
     """
     rows = benchmark_accuracy.counting(benchmark_accuracy.table(records))
     names = places(records)
     rows = rows.assign(place=rows.key.map(names))
+    rows["ends"] = [_end(row) if row.last else "" for row in rows.itertuples()]
     several = [name for name in ("framework", "device") if rows[name].nunique() > 1]
     rows["line"] = rows.family.where(rows.only_last, rows.recipe) + "|" + rows.place
     for name in several:
         rows["line"] += "|" + rows[name]
     return rows.sort_values(["line", "seconds"])
+
+
+def _end(row) -> str:
+    """What stands beside the last point of a recipe: "2 epochs", or "16 epochs, 2 of 5 seeds"."""
+    words = f"{row.epoch} epoch{'' if row.epoch == 1 else 's'}"
+    return words if row.n_seeds >= row.n_planned else f"{words}, {row.n_seeds} of {row.n_planned} seeds"
+
+
+def seeds(records: Sequence[Record]) -> str:
+    """How many seeds a point is the mean of: "5 seeds", or "5 seeds (Quick CNN, 16 epochs: 2 of 5 seeds)"."""
+    counts = sorted({one.num_seeds for one in records})
+    words = f"{' or '.join(map(str, counts))} seed{'' if counts == [1] else 's'}"
+    missing = benchmark_records.partial(records)
+    return f"{words} ({'; '.join(missing)})" if missing else words
 
 
 def places(records: Sequence[Record]) -> dict[str, str]:
@@ -65,8 +80,8 @@ def accuracy_over_time(records: Sequence[Record]) -> alt.LayerChart:
     if rows.place.nunique() > 1:
         height += 26 * (rows.place.nunique() + 1)
     low = lowest(rows)
-    # To the next half hundredth, so that the highest mark keeps its upper half.
-    y_scale = alt.Scale(domain=[low, math.ceil(200 * rows.accuracy_high.max() + 0.2) / 200], nice=False, clamp=True)  # fmt: skip
+    # A hundredth higher than the highest mark, so that there is room for the words above the highest mark.
+    y_scale = alt.Scale(domain=[low, math.ceil(200 * rows.accuracy_high.max() + 2) / 200], nice=False, clamp=True)  # fmt: skip
     y = alt.Y("accuracy:Q", title="test accuracy", scale=y_scale, axis=alt.Axis(format=".0%", tickCount=8))
     x = alt.X(
         "seconds:Q",
@@ -105,7 +120,24 @@ def accuracy_over_time(records: Sequence[Record]) -> alt.LayerChart:
         fill=alt.Fill("family:N", scale=_scale(rows), legend=None),
         fillOpacity=alt.condition(alt.datum.measured == "measured here", alt.value(1.0), alt.value(0.0)),
     )
-    return alt.layer(_front(records, rows, low, x, y), band, interval, line, points).properties(height=height)
+    # Beside several machines' lines they would stand on one another.
+    ends = (
+        [_ends(base, rows, y, at_the_edge) for at_the_edge in (False, True)] if len(places_shown) <= 2 else []
+    )
+    return alt.layer(_front(records, rows, low, x, y), band, interval, line, points, *ends).properties(
+        height=height
+    )
+
+
+def _ends(base: alt.Chart, rows: pd.DataFrame, y: alt.Y, at_the_edge: bool) -> alt.Chart:
+    """The epochs of each recipe above its last point; where it is near the right edge, to the left of it."""
+    near = f"datum.seconds {'>' if at_the_edge else '<='} {0.6 * rows.seconds.max()}"
+    place = {"align": "right", "dx": 8} if at_the_edge else {"align": "center"}
+    return (
+        base.transform_filter(f"datum.ends != '' && {near}")
+        .mark_text(dy=-14, fontSize=11, **place)
+        .encode(y=y, text="ends:N", color=alt.value(GREYS[0]), tooltip=alt.Undefined)
+    )
 
 
 def _front(records: Sequence[Record], rows: pd.DataFrame, low: float, x: alt.X, y: alt.Y) -> alt.Chart:
@@ -158,9 +190,10 @@ def _tooltip() -> list[alt.Tooltip]:
         alt.Tooltip("accuracy_low:Q", title="95 % from", format=".2%"),
         alt.Tooltip("accuracy_high:Q", title="95 % to", format=".2%"),
         alt.Tooltip("n_seeds:Q", title="seeds"),
+        alt.Tooltip("n_planned:Q", title="seeds planned"),
         alt.Tooltip("n:Q", title="test pictures", format=","),
         alt.Tooltip("batch_size:Q", title="batch size"),
         alt.Tooltip("num_parameters:Q", title="parameters", format=","),
         alt.Tooltip("num_multiply_adds:Q", title="multiply-adds", format=","),
-        alt.Tooltip("share_of_peak:Q", title="of matrix peak", format=".0%"),
+        alt.Tooltip("share_of_peak:Q", title="of float32 peak", format=".0%"),
     ]

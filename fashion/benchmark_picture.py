@@ -65,11 +65,9 @@ def _chart(one: Record):
 
     from fashion import benchmark_chart
 
-    rows = benchmark_chart.named([one])
-    seeds = " or ".join(str(count) for count in sorted(set(rows.n_seeds)))
     what = (
-        f"Fashion-MNIST, {one.results['num_train']:,} training pictures, {one.results['num_test']:,} test pictures, {seeds} "
-        "seeds; bands and bars: 95 % interval of the mean."
+        f"Fashion-MNIST, {one.results['num_train']:,} training pictures, {one.results['num_test']:,} test pictures, "
+        f"{benchmark_chart.seeds([one])}; bands and bars: 95 % interval of the mean."
     )
     chart = benchmark_chart.accuracy_over_time([one]).properties(
         width=_WIDTH,

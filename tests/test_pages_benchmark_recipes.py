@@ -10,6 +10,7 @@ from benchmark_page import ACCURACY_RUNS, FRAMEWORK_RUNS, open_page, press, reco
 
 from fashion import (
     benchmark_accuracy,
+    benchmark_chart,
     benchmark_recipes,
     benchmark_results,
     benchmark_trials,
@@ -87,7 +88,32 @@ def test_the_times_and_ratios_stand_in_a_table(recorded):
     assert times.loc["long"].tolist()[:3] == ["25.0 s (2.4x)", "25.0 s", "–"]
     assert times.loc["Small network: soonest"].tolist()[:3] == ["10.0 s (6.0x)", "25.0 s", "–"]
     against = next(table.value for table in at.dataframe if "seed by seed" in table.value)
-    assert against["times sooner"].tolist()[:2] == ["6.00", "2.40"]
+    assert against["times sooner"].tolist() == ["6.00", "2.40", "not reached"]
+    assert against["seed by seed"].tolist()[2] == "best mean 92.60%"
+
+
+def test_a_recipe_with_fewer_seeds_than_planned_is_marked_wherever_it_is_drawn(recorded):
+    """In a sentence above the chart, beside its point, in the method under it and in its row of the table."""
+    put(
+        recorded,
+        runs=[run for run in ACCURACY_RUNS if (run["recipe"], run["seed"]) != ("long", 2)],
+        complete=False,
+    )
+
+    at = open_page(question="accuracy")
+
+    assert not at.exception
+    assert "less is known of chance: long: 1 of 2 seeds" in words(at)
+    assert "with 2 seeds (long: 1 of 2 seeds), tested on" in words(at)
+    times = next(table.value for table in at.dataframe if "93.5%" in table.value).set_index("recipe")
+    assert times.seeds.to_dict() == {
+        "Small network: soonest": "1 of 2",  # its 0.92 is that of the long one
+        "short": "2",
+        "long": "1 of 2",
+        "Keras' convnet example": "2",
+    }
+    rows = benchmark_chart.named(benchmark_accuracy.load_recorded("accuracy")[0])
+    assert set(rows.ends) == {"", "3 epochs", "2 epochs", "2 epochs, 1 of 2 seeds"}
 
 
 def test_the_chart_comes_with_table_method_and_machine(recorded):
@@ -97,7 +123,7 @@ def test_the_chart_comes_with_table_method_and_machine(recorded):
     at = open_page(question="accuracy")
 
     said = words(at)
-    assert "Trained on 60,000 pictures with 2 seed(s), tested on 10,000" in said
+    assert "Trained on 60,000 pictures with 2 seeds, tested on 10,000" in said
     assert "95 % t interval of the mean over seeds" in said
     assert "AMD Example, 4 cores; TensorFlow 2.21.0, Keras 3.15.1; batch size 128; 2026-03-01" in said
     assert "`python -m fashion benchmark --accuracy`" in said

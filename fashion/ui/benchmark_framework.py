@@ -193,7 +193,7 @@ _WORDS = {
     "first_epoch_seconds": "first epoch (s)",
     "steady_epoch_seconds": "later epochs, median (s)",
     "images_per_second": "pictures per second",
-    "share_of_peak": "share of matrix peak",
+    "share_of_peak": "share of float32 matrix peak",
     "peak_memory_bytes": "most memory (MB)",
     "accuracy": "test accuracy",
     "accuracy_low": "95 % interval from",

@@ -39,7 +39,7 @@ def _time_and_cost(shown: list[Measurement]) -> None:
     st.markdown(
         "Both axes are logarithmic: each grid step multiplies. Where a line is flat, handing over the pictures and "
         "starting each step takes the time; where it rises, the arithmetic does. A graphics card pays where its line is "
-        "lower. x0.25 to x4 are the network's width: twice as wide is about four times the arithmetic."
+        "lower. x0.25 to x4 is the network's width, from point to point twice as wide, which is about four times the arithmetic."
     )
 
 
@@ -102,10 +102,10 @@ def _first_and_later(shown: list[Measurement]) -> None:
         name="benchmark-first-epoch",
     )
     low, high = rows.num_images.min(), rows.num_images.max()
-    sizes = f"{low:,}" if low == high else f"{low:,} to {high:,} (the costlier the network, the fewer)"
+    sizes = f"{low:,}" if low == high else f"{low:,} to {high:,} pictures, the costlier the network the fewer"
     _method(
-        f"Epochs of {sizes} pictures; the later ones as their median. The first includes building the network and its "
-        "program",
+        "Dots: the later epochs, their median scaled to 60,000 pictures. Bars across: the first epoch, which also builds the "
+        f"network and its program; what it took longer was measured on epochs of {sizes}{' pictures' if low == high else ''}",
         shown,
         rows,
     )
@@ -218,4 +218,5 @@ def _main_rows(shown: list[Measurement]) -> pd.DataFrame:
 
 def _method(how: str, shown: list[Measurement], rows: pd.DataFrame, batch: bool = True) -> None:
     sizes = " or ".join(str(size) for size in sorted(set(rows.batch_size)))
-    method(f"{how}; batch size {sizes}" if batch else how, shown, results_form.method)
+    with_networks = [one for one in shown if one.results["cells"]]
+    method(f"{how}; batch size {sizes}" if batch else how, with_networks, results_form.method)

@@ -117,6 +117,11 @@ def problems(shown: list[Shown]) -> None:
     records = [one for one in shown if isinstance(one, Record)]
     for words in results_form.problems(grids) + benchmark_records.problems(records):
         st.warning(components.harmless(words), icon=":material/warning:")
+    if partial := benchmark_records.partial(records):
+        st.info(
+            f"Fewer seeds than planned, so less is known of chance: {components.harmless('; '.join(partial))}.",
+            icon=":material/hourglass_bottom:",
+        )
     for one in shown:
         if one.busy:
             st.warning(

@@ -76,7 +76,7 @@ def place(
 def table_behind(table: pd.DataFrame, *, alt_text: str, name: str) -> None:
     """A small button that opens the numbers behind a chart, to read or to download as `name`.csv."""
     with st.popover("Table", icon=":material/table:", type="tertiary"):
-        st.dataframe(table, hide_index=True, alt=alt_text)
+        st.dataframe(table, hide_index=True, width="content", alt=alt_text)
         st.download_button(
             "Download as CSV",
             table.to_csv(index=False),

@@ -1,7 +1,8 @@
 """How long a run will probably take on this machine, from what was measured here before.
 
-How accurate it will be is in `expected_accuracy.py`. The guess scales measured speed with the network's multiply-adds. It is told with its range and its basis, and is
-no more than that: other work on the machine changes it. Runs with a pretrained network consist of parts that differ a
+How accurate it will be is in `expected_accuracy.py`. The guess scales measured speed with the network's multiply-adds: of
+finished runs here, else of the benchmark's trainings here or recorded on such a processor. It is told with its range and
+its basis, and is no more than that: other work on the machine changes it. Runs with a pretrained network consist of parts that differ a
 hundredfold in speed, so each part is guessed on its own.
 """
 
@@ -9,9 +10,21 @@ import math
 import os
 import statistics
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
-from fashion import architectures, datasets, feature_store, machine, pretrained, runs, summary
-from fashion.errors import DataError
+from fashion import (
+    architectures,
+    benchmark_accuracy,
+    datasets,
+    feature_store,
+    machine,
+    pretrained,
+    runs,
+    summary,
+)
+from fashion.benchmark_results import FILE, RECORDED
+from fashion.errors import DataError, FashionError
 from fashion.settings import PHOTOS, RunSettings
 
 # Where nothing was measured: two cores of a server did 3 to 6e10 multiply-adds of training a second on convolutions;
@@ -19,6 +32,8 @@ from fashion.settings import PHOTOS, RunSettings
 _UNMEASURED_MULTIPLY_ADDS_PER_SECOND = 2.5e10
 _UNMEASURED_FACTOR = 3.0
 _STARTUP_SECONDS = 8.0
+# Fewer pictures than this, and building the network's program counts for more than learning.
+_BENCHMARK_IMAGES = 10_000
 _EXPORT_SECONDS = 4.0
 # A forward pass costs about a third of a training step.
 _FORWARD_SHARE = 1 / 3
@@ -56,27 +71,66 @@ class Estimate:
 
 @dataclass(frozen=True)
 class _Measured:
-    """The speed of a finished run. The last two only of runs with a pretrained network that did this."""
+    """The speed of a finished run, or of a training of the benchmark: `benchmark` says then where that was, in words.
+
+    `seconds_per_...` only of runs with a pretrained network that did this.
+    """
 
     settings: RunSettings
     images_per_second: float
     startup_seconds: float | None
     seconds_per_vector: float | None = None
     seconds_per_tuned_photo: float | None = None
+    benchmark: str = ""
 
 
 def measured_here(found: list[summary.RunSummary] | None = None) -> list[_Measured]:
-    """The speeds of finished runs that were made on a machine like this one; found: all runs, if they are at hand."""
+    """The speeds of finished runs and then of the benchmark's trainings, all on a machine like this one.
+
+    found: all runs, if they are at hand.
+    """
     if found is None:
         found = summary.summarise_all(runs.list_runs())[0]
     here = machine.describe()
-    return [
+    own = [
         _Measured(one.settings, one.images_per_second, one.startup_seconds, *_speeds_of_parts(one))
         for one in found
         if one.test
         and one.images_per_second
         and (one.processor, one.num_cores) == (here.processor, here.num_cores)
     ]
+    files = [(run.folder / FILE, "of the benchmark here") for run in runs.list_runs(kind="benchmark")]
+    recorded = sorted((RECORDED / "accuracy").glob("*.json"))
+    files += [(path, "recorded on a processor of this name") for path in recorded]
+    for path, where in files:
+        if path.exists():
+            own += _of_benchmark(path, path.stat().st_mtime_ns, where, here.processor, here.num_cores)
+    return own
+
+
+@lru_cache(maxsize=32)
+def _of_benchmark(path: Path, _: int, where: str, processor: str, num_cores: int) -> tuple[_Measured, ...]:
+    """The trainings in a benchmark's file; none where it is of another kind, damaged, or of another machine.
+
+    The second argument is the file's time, so that one that has grown is read again.
+    """
+    try:
+        results = benchmark_accuracy.read(path, "accuracy")
+        its, num_train = results["machine"], results["num_train"]
+        if (its["processor"], its["num_cores"]) != (processor, num_cores) or num_train < _BENCHMARK_IMAGES:
+            return ()
+        return tuple(
+            _Measured(
+                RunSettings.from_json(run["settings"]),
+                num_train * len(run["epochs"]) / run["epochs"][-1]["seconds"],
+                run["startup_seconds"],
+                benchmark=where,
+            )
+            for run in results["runs"]
+            if not run["problem"] and run.get("settings")
+        )
+    except (FashionError, KeyError, ZeroDivisionError):  # the Benchmark page says what is wrong with it
+        return ()
 
 
 def estimate(settings: RunSettings, measured: list[_Measured]) -> Estimate:
@@ -91,10 +145,17 @@ def estimate(settings: RunSettings, measured: list[_Measured]) -> Estimate:
         return _of_parts(settings, same_device)
     sizes = datasets.split_sizes(settings.dataset, settings.class_names)
     alike = [one for one in same_device if _kind(one.settings) == _kind(settings)]
-    if alike:
+    # A run says more of runs than a training of the benchmark, and that more than other networks.
+    alike = [one for one in alike if not one.benchmark] or alike
+    if alike and alike[0].benchmark:
+        same_device = [one for one in alike if one.benchmark == alike[0].benchmark]
+        speeds = [_images_per_second(settings, one) for one in same_device]
+        factor = 2.0
+        basis = f"{len(speeds)} {_plural(len(speeds), 'training')} of this kind {alike[0].benchmark}"
+    elif alike:
         speeds = [_images_per_second(settings, one) for one in alike[:5]]
         factor, basis = 1.3, f"{len(speeds)} earlier {_plural(len(speeds), 'run')} of this kind here"
-    elif same_device:
+    elif same_device := [one for one in same_device if not one.benchmark]:
         speeds = [_images_per_second(settings, one) for one in same_device[:5]]
         factor, basis = 2.0, "earlier runs here of other networks"
     else:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fashion import jobs, runs
+from fashion import estimate, jobs, runs
 from fashion.settings import RunSettings
 
 _LOCAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -20,6 +20,12 @@ def _runs_folder(tmp_path, monkeypatch):
     """No test reads or writes the runs of the person who runs it."""
     monkeypatch.setenv("FASHION_RUNS", str(tmp_path / "runs"))
     monkeypatch.setenv("FASHION_WARM", "0")  # no test leaves a process waiting
+
+
+@pytest.fixture(autouse=True)
+def _no_recorded_times(tmp_path, monkeypatch):
+    """An expected time does not depend on what was recorded, nor on the machine that runs the test."""
+    monkeypatch.setattr(estimate, "RECORDED", tmp_path / "recorded")
 
 
 @pytest.fixture(autouse=True)

@@ -1,11 +1,14 @@
 """The expected time follows from what was measured, and says on what it rests."""
 
+import json
+
 import clothing_folder
 import numpy as np
 import pytest
+from benchmark_page import record, training
 from run_folders import change_card, make_run
 
-from fashion import datasets, estimate, feature_store, summary
+from fashion import datasets, estimate, feature_store, machine, summary
 from fashion.settings import PHOTO_DEFAULTS, RunSettings
 
 CNN = RunSettings(architecture="cnn", epochs=1, num_train=60_000)
@@ -49,6 +52,52 @@ def test_a_speed_measured_on_a_gpu_says_nothing_about_the_cpu():
     fast = measured(CNN.replace(device="gpu:0"), 1e6)
 
     assert "rough guess" in estimate.estimate(CNN, [fast]).basis
+
+
+def recorded_training(settings, seed, seconds, **changes):
+    return training("default", seed, [(seconds, 9_000)], settings=settings.to_json()) | changes
+
+
+def recorded_here(tmp_path, monkeypatch, **changes):
+    """A record of two trainings of the CNN, of 60,000 pictures in 50 and 70 s, on this machine's processor."""
+    here = machine.describe()
+    runs_of_it = [recorded_training(CNN, 1, 50.0), recorded_training(CNN, 2, 70.0)]
+    its = {"processor": here.processor, "num_cores": here.num_cores, "versions": {}}
+    folder = tmp_path / "benchmarks" / "accuracy"
+    folder.mkdir(parents=True)
+    (folder / "x.json").write_text(json.dumps(record(runs=runs_of_it, **{"machine": its} | changes)))
+    monkeypatch.setattr(estimate, "RECORDED", tmp_path / "benchmarks")
+
+
+def test_recorded_trainings_of_the_benchmark_are_a_basis_until_a_run_was_made_here(tmp_path, monkeypatch):
+    """60,000 pictures in 50 s and in 70 s: the median speed is 1,029 a second; start-up took 4 s. A run here counts more."""
+    recorded_here(tmp_path, monkeypatch)
+
+    found = estimate.measured_here([])
+    guess = estimate.estimate(CNN, found)
+
+    assert guess.basis == "2 trainings of this kind recorded on a processor of this name"
+    assert guess.startup_seconds == 4.0
+    assert guess.training_seconds == pytest.approx((55_000 + 5_000 / 3) / ((1200 + 60_000 / 70) / 2))
+    assert guess.high / guess.low > 2
+    assert "1 earlier run" in estimate.estimate(CNN, [measured(CNN, 1000.0), *found]).basis
+    assert "rough guess" in estimate.estimate(CNN.replace(architecture="resnet"), found).basis
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"machine": {"processor": "AMD Example", "num_cores": 400, "versions": {}}},
+        {"num_train": 1_000},
+        {"format": 2},
+    ],
+    ids=["another machine", "few pictures", "newer"],
+)
+def test_records_that_say_nothing_about_this_machine_are_left_out(tmp_path, monkeypatch, changes):
+    """The guess stays a rough one."""
+    recorded_here(tmp_path, monkeypatch, **changes)
+
+    assert estimate.measured_here([]) == []
 
 
 @pytest.mark.parametrize(
@@ -156,8 +205,8 @@ def test_the_speeds_of_the_parts_are_read_from_a_finished_run():
 def test_vectors_that_were_already_there_measure_nothing():
     """Nor does a card whose record is damaged, or a run whose fine-tuning has not begun."""
     run = make_run("20260102-030405-mobilenetv2-aaaa", **TUNED.to_json())
-    for record in ({"source": "stored", "seconds": 0.1}, "damaged", None):
-        change_card(run, features=record)
+    for features in ({"source": "stored", "seconds": 0.1}, "damaged", None):
+        change_card(run, features=features)
         assert estimate._speeds_of_parts(summary.summarise(run)) == (None, None)
 
 

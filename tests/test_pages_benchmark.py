@@ -242,7 +242,7 @@ def test_the_speed_up_stands_in_its_table(recorded_gpu):
     at = open_page(chart="CPU and GPU")
 
     table = at.dataframe[0].value
-    assert table["times faster"].tolist() == [10.0, 10.0]
+    assert table["times as fast as the CPU"].tolist() == [10.0, 10.0]
     assert table["95 % interval from"].notna().all()
     assert "with start-up and building included, the graphics card pays for one epoch from" in words(at)
 

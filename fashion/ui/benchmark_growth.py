@@ -147,7 +147,7 @@ def _speed_up(shown: list[Measurement]) -> None:
     rows = pd.concat([parts[one.key] for one in with_both])
     charts.place(
         benchmark_charts.speed_up(rows),
-        alt_text="Bars: how many times faster the graphics card trains each network than the processor.",
+        alt_text="Bars: how many times as fast as the processor the graphics card trains each network.",
         table=benchmark_charts.speed_up_in_words(rows),
         name="benchmark-speed-up",
     )

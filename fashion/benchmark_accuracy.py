@@ -379,7 +379,8 @@ def peak_shares(records: Sequence[Record]) -> pd.DataFrame:
     """The share of the float32 peak that each of our recipes reached: mean, sd and 95 % t interval over n seeds.
 
     Columns: key, record, recipe, framework, precision, mean, sd, low, high, n, n_planned, goal, reached. `reached` is None
-    where the network computes in another precision than the peak was measured in.
+    where the network computes in another precision than the peak was measured in, and where the mean is more than the whole,
+    which says that other programs ran when the peak was measured.
     """
     rows = []
     for one in records:
@@ -404,7 +405,7 @@ def peak_shares(records: Sequence[Record]) -> pd.DataFrame:
                     "n": len(shares),
                     "n_planned": one.num_seeds,
                     "goal": PEAK_GOAL,
-                    "reached": mean >= PEAK_GOAL if precision == "float32" else None,
+                    "reached": mean >= PEAK_GOAL if precision == "float32" and mean <= 1 else None,
                 }
             )
     names = (

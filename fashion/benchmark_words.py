@@ -190,7 +190,9 @@ def _shares(shares: pd.DataFrame) -> list[str]:
         words = f"{row.recipe}: {row.mean:.0%} of the float32 peak"
         if row.n > 1:
             words += f", {_spread(row, '.0%')}"
-        if row.reached is None:
+        if row.mean > 1 and row.precision == "float32":
+            lines.append(f"{words}, which cannot be: other programs ran when the peak was measured.")
+        elif row.reached is None:
             lines.append(f"{words}, computed in {row.precision}, which has a peak of its own.")
         else:
             lines.append(f"{words} (wanted: {row.goal:.0%}). {_verdict(row, row.n)}")

@@ -69,6 +69,13 @@ def test_the_share_of_the_peak_is_judged_in_the_precision_it_was_measured_in():
     assert "half: 80% of the float32 peak, computed in mixed_bfloat16, which has a peak of its own." in words
 
 
+def test_a_share_of_more_than_the_whole_is_no_result():
+    """It says that the peak was measured while other programs ran."""
+    busy = [HALF[0], training("short", 1, [(2.0, 9_020)], share_of_peak=1.4)]
+
+    assert "short: 140% of the float32 peak, which cannot be: other programs ran" in said(runs=busy)
+
+
 def test_shares_are_none_where_the_peak_is_of_another_precision():
     """So that no program takes it for reached."""
     shares = benchmark_accuracy.peak_shares([Record("x", record(runs=HALF))]).set_index("recipe")

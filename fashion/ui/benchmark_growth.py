@@ -183,7 +183,19 @@ def _pays(rows: pd.DataFrame) -> list[str]:
 def _everything(shown: list[Measurement]) -> None:
     """All numbers as a table and as a file, and the figures that are no chart."""
     table = benchmark_charts.in_words(results_form.table(shown))
-    st.dataframe(table, hide_index=True, alt="All measurements of the chosen results")
+    counts = (
+        "parameters",
+        "multiply-adds per picture",
+        "pictures per epoch",
+        "pictures per second",
+        "test pictures",
+    )
+    st.dataframe(
+        table,
+        hide_index=True,
+        alt="All measurements of the chosen results",
+        column_config={name: st.column_config.NumberColumn(format="localized") for name in counts},
+    )
     st.download_button(
         "All numbers as CSV",
         table.to_csv(index=False),

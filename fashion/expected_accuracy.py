@@ -6,7 +6,7 @@ Nothing is foretold from other settings: where no run alike is known, there is n
 import functools
 import statistics
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fashion import benchmark_accuracy, datasets, evaluation, machine, runs, summary
@@ -34,13 +34,15 @@ class Known:
 class Expected:
     """A test accuracy, 0 to 1, with its range, and what it rests on in words.
 
-    Of one run the range is its 95 % interval, of several that of their accuracies.
+    Of one run the range is its 95 % interval, of several that of their accuracies. fewer_epochs: where only runs with fewer
+    epochs are known, that many, else 0; more epochs should come to more.
     """
 
     value: float
     low: float
     high: float
     basis: str
+    fewer_epochs: int = 0
 
 
 def known(summaries: Iterable[RunSummary]) -> list[Known]:
@@ -55,7 +57,8 @@ def known(summaries: Iterable[RunSummary]) -> list[Known]:
 
 
 def expected(settings: RunSettings, others: list[Known], whole: bool = True) -> Expected | None:
-    """The expected test accuracy of a run with these settings; None where no run with the same ones is known.
+    """The expected test accuracy of a run with these settings, from runs with the same ones, else with fewer epochs of a
+    falling learning rate; None where none is known.
 
     whole: whether the run is expected to get through its epochs within its time limit; else it is only compared with runs
     that the same limit cut on this machine.
@@ -70,7 +73,7 @@ def expected(settings: RunSettings, others: list[Known], whole: bool = True) -> 
         and _what_counts(one.settings) == wanted
     ]
     if not alike:
-        return None
+        return _of_fewer_epochs(settings, others, whole)
     values = [one.test.value for one in alike]
     counts = {True: sum(one.here for one in alike), False: sum(not one.here for one in alike)}
     words = " and ".join(
@@ -93,6 +96,19 @@ def expected(settings: RunSettings, others: list[Known], whole: bool = True) -> 
         high,
         f"{words}: {low:.1%} to {high:.1%}, on {n:,} test pictures each",
     )
+
+
+def _of_fewer_epochs(settings: RunSettings, others: list[Known], whole: bool) -> Expected | None:
+    """What runs came to that differ in nothing but their epochs, which were fewer; the most of them that are known."""
+    if settings.schedule == "constant" or not whole:
+        return None  # a rate that never falls may end worse, and a run that is cut too soon as well
+    counts = {one.settings.epochs for one in others if one.settings.epochs < settings.epochs}
+    for count in sorted(counts, reverse=True):
+        found = [one for one in others if one.settings.epochs == count]
+        if hoped := expected(settings.replace(epochs=count), found):
+            basis = f"at least that of {count} epoch{'' if count == 1 else 's'}, {hoped.basis}"
+            return replace(hoped, basis=basis, fewer_epochs=count)
+    return None
 
 
 def _what_counts(settings: RunSettings) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def fit(
 ) -> Fitted:
     """The settings that make the most of so many seconds.
 
-    On Fashion-MNIST the longest recipe that fits, with its own epochs; otherwise, or with `keep_network`, the base settings
+    On Fashion-MNIST the longest recipe that fits, with more epochs than its own where there is time; otherwise, or with `keep_network`, the base settings
     with as many epochs as fit and a learning rate that falls. Where one epoch is too long, it sees fewer pictures; where
     fine-tuning is, only the head is trained. measured: from `estimate.measured_here`.
     """
@@ -71,6 +71,11 @@ def fit(
         recipe, base = (fitting or ours[:1])[-1]
         if not fitting:
             base = _shortened(seconds, base, time_of)
+        else:
+            # What time is left goes into more epochs, up to those of the next longer recipe.
+            longer = ours[len(fitting) :]
+            most = longer[0][1].epochs if longer else 2 * base.epochs
+            base = _most(base, "epochs", 1, base.epochs, most, seconds, time_of)
     else:
         base = _shortened(seconds, base, time_of)
     expected = time_of(base)

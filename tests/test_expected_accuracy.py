@@ -59,6 +59,24 @@ def test_other_settings_or_other_pictures_say_nothing(other):
     assert expected(SETTINGS, [other]) is None
 
 
+def test_where_only_runs_with_fewer_epochs_are_known_theirs_is_the_least_to_expect():
+    """The most epochs that are known; nothing where the rate never falls, or where the run will be cut."""
+    falling = SETTINGS.replace(schedule="one-cycle", epochs=5)
+    others = [
+        known(9000, falling.replace(epochs=1)),
+        known(9100, falling.replace(epochs=2)),
+        known(9300, SETTINGS),
+    ]
+
+    found = expected(falling, others)
+
+    assert (found.value, found.fewer_epochs) == (0.91, 2)
+    assert found.basis.startswith("at least that of 2 epochs, 1 like run here: 95 % interval 90.4% to 91.5%")
+    assert expected(falling, others, whole=False) is None
+    assert expected(falling.replace(schedule="constant"), others) is None
+    assert expected(falling.replace(epochs=2), others).fewer_epochs == 0
+
+
 def test_a_setting_without_effect_does_not_matter():
     """Momentum is SGD's alone, and all 55,000 pictures are as many as 60,000 asked for."""
     other = known(9100, SETTINGS.replace(momentum=0.5, num_train=55_000))

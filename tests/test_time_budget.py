@@ -93,11 +93,21 @@ def choose(seconds: float, base: RunSettings = FASHION, **options) -> time_budge
     return time_budget.fit(seconds, base, measured(SHORT, 10_000.0), among=OURS, **options)
 
 
-def test_the_longest_recipe_that_fits_is_chosen_with_its_own_epochs():
-    """30 s are for the short one, 2 minutes for the long one; seed and device stay the visitor's."""
-    assert [choose(seconds).recipe for seconds in (30, 120)] == ["Short", "Long"]
-    settings = choose(120).settings
+def test_the_longest_recipe_that_fits_is_chosen():
+    """25 s are for the short one, a minute for the long one; seed and device stay the visitor's."""
+    assert [choose(seconds).recipe for seconds in (25, 60)] == ["Short", "Long"]
+    settings = choose(60).settings
     assert settings.replace(seconds_limit=0) == LONG.replace(seed=7)
+
+
+def test_time_that_is_left_goes_into_more_epochs_of_the_recipe():
+    """Up to as many as the next longer recipe has, and of the longest up to twice its own; all within the time."""
+    for seconds, recipe, most in ((40, "Short", 8), (80, "Long", 16)):
+        fitted = choose(seconds)
+        own = {"Short": SHORT, "Long": LONG}[recipe].epochs
+        assert (fitted.recipe, own < fitted.settings.epochs < most) == (recipe, True)
+        assert fitted.expected.seconds <= seconds
+    assert choose(600).settings.epochs == 16
 
 
 def test_where_no_recipe_fits_the_shortest_is_cut():

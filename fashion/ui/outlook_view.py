@@ -38,7 +38,7 @@ def outlook(settings: RunSettings) -> None:
         if hoped:
             st.metric(
                 "Expected test accuracy",
-                f"about {hoped.value:.1%}",
+                f"{'at least ' if hoped.fewer_epochs else ''}about {hoped.value:.1%}",
                 help="What runs with the same settings came to. Seeds differ by chance, and so will yours.",
                 width="content",
             )

@@ -7,14 +7,23 @@ import json
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from fashion import evaluation, runs
 from fashion.benchmark_plan import kind_of
-from fashion.benchmark_records import FORMAT, KINDS, Record, method, partial, problems
+from fashion.benchmark_records import (
+    CLAIMS,
+    FORMAT,
+    KINDS,
+    PEAK_GOAL,
+    Claim,
+    Record,
+    method,
+    partial,
+    problems,
+)
 from fashion.benchmark_results import FILE, RECORDED
 from fashion.errors import RunError
 
@@ -276,24 +285,6 @@ def front(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.loc[kept]
 
 
-@dataclass(frozen=True)
-class Claim:
-    """What a recipe should do: reach `target` `goal` times sooner than the baseline does `against`."""
-
-    target: float
-    against: float | None
-    """A test accuracy that the baseline reaches; None for the end of its epochs."""
-    goal: float
-
-    @property
-    def words(self) -> str:
-        then = "ends" if self.against is None else f"reaches {self.against:g}"
-        return f"{self.target:g} against when the example {then}"
-
-
-CLAIMS = (Claim(0.90, 0.90, 6.0), Claim(0.92, 0.90, 1.0), Claim(0.935, None, 0.5))
-
-
 def ratios(records: Sequence[Record], claims: Sequence[Claim] = CLAIMS) -> pd.DataFrame:
     """How many times sooner our families reach an accuracy than Keras' convnet example, measured beside them.
 
@@ -369,10 +360,6 @@ def _ratio(one: Record, claim: Claim, baseline: list, ours: list[list]) -> dict[
         "goal": claim.goal,
         "reached": ratio is not None and ratio >= claim.goal,
     }
-
-
-PEAK_GOAL = 0.5
-"""The share of the machine's own float32 matrix multiplication that training should reach, loading and all."""
 
 
 def peak_shares(records: Sequence[Record]) -> pd.DataFrame:

@@ -42,6 +42,27 @@ class Record(Results):
         return len(self.results["seeds"])
 
 
+@dataclass(frozen=True)
+class Claim:
+    """What a recipe should do: reach `target` `goal` times sooner than the baseline does `against`."""
+
+    target: float
+    against: float | None
+    """A test accuracy that the baseline reaches; None for the end of its epochs."""
+    goal: float
+
+    @property
+    def words(self) -> str:
+        then = "ends" if self.against is None else f"reaches {self.against:g}"
+        return f"{self.target:g} against when the example {then}"
+
+
+CLAIMS = (Claim(0.90, 0.90, 6.0), Claim(0.92, 0.90, 1.0), Claim(0.935, None, 0.5))
+
+PEAK_GOAL = 0.5
+"""The share of the machine's own float32 matrix multiplication that training should reach, loading and all."""
+
+
 def problems(records: Sequence[Record]) -> list[str]:
     """What could not be measured, in words; the same reason once."""
     found: dict[str, list[str]] = {}

@@ -13,11 +13,12 @@ from fashion import evaluation, range_test, runs, summary
 from fashion.errors import FashionError
 from fashion.lessons_form import Experiment, Lesson, Published
 from fashion.runs import Run
-from fashion.settings import RunSettings
+from fashion.setting_fields import applies
+from fashion.settings import RunSettings, differing
 from fashion.summary import RunSummary
 
 YOURS, COURSE, RECORDED = "your run", "the course", "recorded"
-
+_EDITABLE = ("epochs", "batch_size", "learning_rate", "inner_width", "dropout", "seed")
 
 EXAMS = ("its own curve", "validation as it is", "test")
 
@@ -56,6 +57,33 @@ def with_settings(experiment: Experiment, **changes) -> Experiment:
     return replace(
         experiment, runs=tuple((label, settings.replace(**changes)) for label, settings in experiment.runs)
     )
+
+
+def editable(experiment: Experiment) -> list[str]:
+    """The settings that a student may change: all its runs share them and have a use for them.
+
+    A range test ends where its learning rate does, so that stays.
+    """
+    several = [settings for _, settings in experiment.runs]
+    varied = differing(several) + (["learning_rate"] if experiment.measure == "range" else [])
+    return [name for name in _EDITABLE if name not in varied and applies(name, several[0].to_json())]
+
+
+def as_made(experiment: Experiment, found: Sequence[Run]) -> Experiment:
+    """The experiment with what a student changed before these runs were made; as it is where none can be read."""
+    for run in found:
+        try:
+            settings = run.settings
+            names = [*editable(experiment), "classes"]
+            return with_settings(experiment, **{name: getattr(settings, name) for name in names})
+        except FashionError:  # damaged, or of another experiment, whose settings contradict this one
+            continue
+    return experiment
+
+
+def changes(experiment: Experiment, made: Experiment) -> list[str]:
+    """The settings that a student changed, by name: those in which what was made differs from the lesson."""
+    return differing([experiment.runs[0][1], made.runs[0][1]])
 
 
 def in_order(experiment: Experiment, found: Sequence[Run]) -> list[Run]:

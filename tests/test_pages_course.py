@@ -96,6 +96,38 @@ def test_results_conclusion_and_question_come_from_the_own_runs():
     assert "**1 of 15**" in words(at.markdown)
 
 
+def test_the_settings_of_an_experiment_can_be_changed_before_it_is_run():
+    """For all its runs alike, and the results know them again; what differs between the runs cannot be changed."""
+    at = open_lesson("learning-rate")
+    assert "lesson_learning-rate_learning_rate" not in [box.key for box in at.number_input]
+    at.number_input(key="lesson_learning-rate_epochs").set_value(2)
+    at.number_input(key="lesson_learning-rate_inner_width").set_value(32).run()
+    assert "Changed by you: inner layer 32; epochs 2." in words(at.caption)
+    start(at)
+
+    made = runs.list_runs()
+    assert {(run.settings.epochs, run.settings.inner_width) for run in made} == {(2, 32)}
+    assert {run.settings.learning_rate for run in made} == {0.0001, 0.001, 0.01, 0.1}
+    for run in made:
+        finish(run)
+    at.run()
+    assert not at.exception
+    assert "answer_learning-rate" in [radio.key for radio in at.radio]
+    assert "Your runs have inner layer 32; epochs 2; the recorded ones" in words(at.caption)
+
+
+def test_settings_that_were_changed_go_back_to_those_of_the_lesson():
+    """By a button that is there only then."""
+    at = open_lesson("checkpoints")
+    assert "_back_checkpoints" not in [button.key for button in at.button]
+    at.number_input(key="lesson_checkpoints_epochs").set_value(1).run()
+
+    at.button(key="_back_checkpoints").click().run()
+
+    assert at.number_input(key="lesson_checkpoints_epochs").value == 30
+    assert "Changed by you" not in words(at.caption)
+
+
 def test_the_question_waits_for_the_experiment():
     """Before there is a run, it is shown but cannot be answered."""
     at = open_lesson("learning-rate")

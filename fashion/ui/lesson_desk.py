@@ -98,7 +98,8 @@ def overview() -> Ask | None:
     for lesson in lessons.LESSONS:
         for experiment in lesson.experiments:
             group = state.experiment_group(lesson.slug, experiment.key)
-            own = lessons_results.outcomes(experiment, runs.of_group(group))
+            found = runs.of_group(group)
+            own = lessons_results.outcomes(lessons_results.as_made(experiment, found), found)
             ahead = lessons_results.lead(own) if experiment.measure == "validation" else None
             if ahead is None:
                 continue

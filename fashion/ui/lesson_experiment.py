@@ -13,9 +13,9 @@ import streamlit as st
 from fashion import datasets, estimate, lessons, lessons_results, machine, runs, summary
 from fashion.errors import FashionError
 from fashion.lessons_form import COURSE as COURSE_NAME
-from fashion.lessons_form import Experiment, Lesson
+from fashion.lessons_form import Experiment, Lesson, Published
 from fashion.lessons_results import COURSE, RECORDED, YOURS, Outcome
-from fashion.settings import FIELDS, RunSettings, differing
+from fashion.settings import RunSettings
 from fashion.ui import (
     cache,
     charts,
@@ -23,6 +23,7 @@ from fashion.ui import (
     components,
     frame,
     lesson_measures,
+    lesson_settings,
     snapshot_view,
     state,
 )
@@ -36,16 +37,19 @@ def experiment(lesson: Lesson, one: Experiment) -> list[Outcome]:
     with st.container(border=True):
         st.markdown(f"**{one.title}**")
         group = state.experiment_group(lesson.slug, one.key)
-        found = lessons_results.in_order(one, runs.of_group(group))
+        found = runs.of_group(group)
         if not found:
             _before(lesson, one, group)
             return []
+        one = lessons_results.as_made(one, found)
+        found = lessons_results.in_order(one, found)
         active = any(run.status().active for run in found)
         cache.queue()  # a server that was restarted goes on serving its queue as soon as anyone looks
         st.fragment(_live, run_every=1.0 if active else None, key=f"lesson-{group}-{active}")(
             lesson, one, [run.id for run in found], active
         )
         if not active:
+            lesson_settings.on_train_page(lessons.runs_of(one, machine.installed_frameworks()))
             st.button(
                 "Run it again",
                 icon=":material/replay:",
@@ -67,14 +71,15 @@ def _before(lesson: Lesson, one: Experiment, group: str) -> None:
             "The runs of this experiment are no longer here. Run it again.", icon=":material/link_off:"
         )
     frameworks = machine.installed_frameworks()
-    planned = lessons.runs_of(one, frameworks)
     missing = lessons.left_out(one, frameworks)
     if missing:
         st.info(missing, icon=":material/info:")
-    for note in filter(None, [one.note]):
-        st.caption(note)
-    _settings(one, planned)
+    if one.note:
+        st.caption(one.note)
+    edited = lesson_settings.edited(one, frameworks)
+    planned = lessons.runs_of(edited, frameworks) if edited else {}
     if not planned:
+        _recorded(lesson, one)
         return
     problem = lessons.obstacle(list(planned.values()), cache.queue().limits.memory_bytes)
     if problem:
@@ -82,7 +87,7 @@ def _before(lesson: Lesson, one: Experiment, group: str) -> None:
         if not all(datasets.status(settings.dataset).present for settings in planned.values()):
             frame.link("Dataset", "Get the photos")
     else:
-        _offer(lesson, one, planned, frameworks)
+        _offer(lesson, edited, planned, frameworks)
     _recorded(lesson, one)
 
 
@@ -120,39 +125,6 @@ def _start(lesson: Lesson, one: Experiment, frameworks: tuple[str, ...]) -> None
         return
     state.show_group(lesson.slug, one.key, group)
     st.rerun()
-
-
-def _settings(one: Experiment, planned: dict[str, RunSettings]) -> None:
-    """What the runs have in common and differ in, and a link for each to the Train page, where all can be changed."""
-    if not planned:
-        return
-    with st.expander("Settings, and the same on the Train page", icon=":material/tune:"):
-        varied = differing(list(planned.values()))
-        first = next(iter(planned.values()))
-        shared = (
-            "dataset",
-            "architecture",
-            "image_size",
-            "inner_width",
-            "dropout",
-            "epochs",
-            "batch_size",
-            "learning_rate",
-        )
-        words = [
-            f"{FIELDS[name].label.lower()} {summary.setting_in_words(name, getattr(first, name))}"
-            for name in shared
-            if name not in varied
-        ]
-        st.caption("In all runs: " + "; ".join(words) + ".")
-        with st.container(horizontal=True):
-            for label, settings in planned.items():
-                st.page_link(
-                    "pages/train.py",
-                    label=f"Train: {label}",
-                    icon=":material/open_in_new:",
-                    query_params=lessons.link_values(settings),
-                )
 
 
 # While it runs, and afterwards
@@ -226,8 +198,9 @@ def _stop(found: list[runs.Run]) -> None:
 
 def results(lesson: Lesson, one: Experiment, own: list[Outcome], finished: bool) -> None:
     """Best validation accuracies beside the course's and recorded ones, the curves, and what each run cost."""
-    recorded = lessons_results.outcomes(one, runs.recorded(lesson.slug)) if finished else []
-    published = lesson.published if one is lesson.experiments[0] else ()
+    preset = next(known for known in lesson.experiments if known.key == one.key)
+    recorded = lessons_results.outcomes(preset, runs.recorded(lesson.slug)) if finished else []
+    published = _published(lesson, one)
     table = lessons_results.accuracies(own, recorded, published if finished else ())
     if one.measure == "validation" and len(table):
         charts.place(
@@ -241,6 +214,9 @@ def results(lesson: Lesson, one: Experiment, own: list[Outcome], finished: bool)
                 f"The course: {lesson.about} Where base and size differ from yours, compare the pattern, not the height. "
                 f"Source: [{COURSE_NAME}]({lesson.source})."
             )
+    changed = lesson_settings.changed(preset, one)
+    if changed and one.measure == "validation":
+        st.caption(changed)
     _specials(one, own, finished)
     if one.measure != "range":
         _curves(one, own)
@@ -255,6 +231,11 @@ def results(lesson: Lesson, one: Experiment, own: list[Outcome], finished: bool)
             query_params={"runs": ",".join(outcome.one.run.id for outcome in own)},
         )
         _replays(own)
+
+
+def _published(lesson: Lesson, one: Experiment) -> tuple[Published, ...]:
+    """The course's results, which belong to a lesson's first experiment."""
+    return lesson.published if one.key == lesson.experiments[0].key else ()
 
 
 def _specials(one: Experiment, own: list[Outcome], finished: bool) -> None:
@@ -287,8 +268,7 @@ def _recorded(lesson: Lesson, one: Experiment) -> None:
         return
     st.caption(f"Recorded with this app, not yours: {_recorded_where(recorded)}.")
     if one.measure == "validation":
-        published = lesson.published if one is lesson.experiments[0] else ()
-        table = lessons_results.accuracies([], recorded, published)
+        table = lessons_results.accuracies([], recorded, _published(lesson, one))
         charts.place(
             accuracy_chart(table),
             alt_text="Best validation accuracy of each recorded run with its 95 % interval, beside the course's results.",

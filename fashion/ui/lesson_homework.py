@@ -3,8 +3,7 @@
 import streamlit as st
 
 from fashion import lessons_homework, lessons_results, runs, summary, watched
-from fashion.errors import FashionError
-from fashion.lessons_form import Experiment, Lesson
+from fashion.lessons_form import Lesson
 from fashion.lessons_results import Judged
 from fashion.settings import HOMEWORK
 from fashion.ui import lesson_experiment, settings_view, state
@@ -23,7 +22,7 @@ def desk(lesson: Lesson) -> Ask:
     pair = _pair_input()
     found = []
     for one in lesson.experiments:
-        shown = _of_pair(lesson, one, pair)
+        shown = lessons_results.with_settings(one, classes=pair)
         found += [outcome.one.run for outcome in lesson_experiment.experiment(lesson, shown)]
     st.caption(lessons_homework.DIFFERENCES)
     st.markdown("**The homework's questions**")
@@ -45,16 +44,6 @@ def _pair_input() -> str:
         width=320,
         **state.kept("lesson_pair"),
     )
-
-
-def _of_pair(lesson: Lesson, one: Experiment, pair: str) -> Experiment:
-    """The experiment with these classes, or with those of the runs that it shows already."""
-    for run in runs.of_group(state.experiment_group(lesson.slug, one.key)):
-        try:
-            pair = run.settings.classes or pair
-        except FashionError:
-            continue
-    return lessons_results.with_settings(one, classes=pair)
 
 
 def _questions(found: list[runs.Run]) -> None:

@@ -276,6 +276,10 @@ def test_the_filters_and_maps_of_the_shipped_network_are_drawn(tiny_run):
     assert not at.exception
     if (runs.SHIPPED / "fashion-mnist" / "model.keras").exists():
         assert "36 filters" in words(at.markdown)
+    if (runs.SHIPPED / "clothing" / "model.tflite").exists():
+        assert at.selectbox(key="lesson_block").options[0] == "Block 1 of 6"
+        at.selectbox(key="lesson_block").set_value("Block 6 of 6").run()
+        assert "4 x 4 positions, 192 maps" in words(at.caption)
 
 
 def a_recorded_run(monkeypatch, folder, slug: str, number: int, label: str) -> runs.Run:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from fashion import block_maps as blocks
 from fashion import (
     clothing_files,
     convolution,
@@ -160,6 +161,22 @@ def small_network(name: str) -> convolution.SmallNetwork:
 @st.cache_resource(max_entries=1, show_spinner=False)
 def _small_network(name: str, modified_ns: int) -> convolution.SmallNetwork:
     return convolution.SmallNetwork(runs.find(name))
+
+
+def block_maps(name: str, image: np.ndarray) -> list[blocks.BlockMaps]:
+    """What each block of a run's network makes of a picture: see `block_maps.of_picture`, whose errors it raises."""
+    modified_ns = (runs.find(name).folder / "model.tflite").stat().st_mtime_ns
+    return _block_maps(name, modified_ns, image.tobytes(), image.shape)
+
+
+# For one visitor: it may be a photo of theirs.
+@st.cache_data(
+    max_entries=1, ttl="10m", scope="session", show_spinner="Going through the network block by block …"
+)
+def _block_maps(name: str, modified_ns: int, pixels: bytes, shape: tuple[int, ...]) -> list[blocks.BlockMaps]:
+    found = blocks.of_picture(runs.find(name), np.frombuffer(pixels, np.uint8).reshape(shape))
+    memory.give_back()
+    return found
 
 
 def imagenet_network(name: str) -> imagenet.Network:

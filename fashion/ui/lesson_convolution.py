@@ -16,6 +16,7 @@ _OWN_KERNEL = "My own numbers"
 _SIDE = 64  # of the picture under the kernel, in pixels: few enough to see single ones
 _SHOWN = 280  # as wide as it is drawn
 _MAX_MAPS = 24
+_BLOCK_SIDE = 128  # of the photo that goes through the large network block by block: 220 MB for a moment
 _SMALL_MODEL, _PHOTO_MODEL = "fashion-mnist", "clothing"
 
 
@@ -149,15 +150,29 @@ def _maps(values: np.ndarray, key: str, num_maps: int | None = None) -> None:
 
 
 def _photo_maps(image: Image.Image) -> None:
-    """The last feature map of the shipped network for photos, where there is one."""
+    """The maps of the shipped network for photos, after each of its blocks, where there is one."""
     try:
         run = runs.find(_PHOTO_MODEL)
+        found = cache.block_maps(run.id, squares.square(image, _BLOCK_SIDE))
         look = cache.model(run.id).look(answers.of_photo(cache.model(run.id), image).pixels)
-    except FashionError:
+    except FashionError as error:
+        st.info(components.harmless(str(error)), icon=":material/info:")
         return
-    if look.feature_map is None:
+    steps = {f"Block {one.block} of {len(found)}": (one.maps, one.num_maps) for one in found}
+    if look.feature_map is not None:
+        order = np.argsort(-look.feature_map.max(axis=(0, 1)))[:_MAX_MAPS]
+        steps["All blocks, and the last convolution"] = (
+            look.feature_map[:, :, order],
+            look.feature_map.shape[2],
+        )
+    if not steps:
         return
-    st.markdown("**The last maps of the large pretrained network**, after all its blocks:")
-    order = np.argsort(-look.feature_map.max(axis=(0, 1)))[:_MAX_MAPS]
-    _maps(look.feature_map[:, :, order], "_photo_maps", look.feature_map.shape[2])
-    st.caption("The ones that answer most strongly to this picture come first.")
+    st.markdown(
+        "**The same in the large pretrained network**: after each block fewer positions, and more maps. The ones that answer "
+        "most strongly to this picture come first."
+    )
+    state.one_of("lesson_block", list(steps))
+    chosen = st.selectbox("After", list(steps), width=320, **state.kept("lesson_block"))
+    _maps(steps[chosen][0], "_photo_maps", steps[chosen][1])
+    if found and chosen in list(steps)[: len(found)]:
+        st.caption(f"The picture as {_BLOCK_SIDE} x {_BLOCK_SIDE} colour pixels, to save memory.")

@@ -4,7 +4,7 @@ The words are in `lessons_first.py` and `lessons_second.py`, their form in `less
 student's runs in `lessons_results.py`, drawings in `lessons_diagrams.py`. Nothing is started here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from fashion import estimate, feature_store, memory_need
 from fashion.lessons_first import FIRST
@@ -61,6 +61,13 @@ def obstacle(several: Sequence[RunSettings], limit_bytes: float) -> str | None:
         if words:
             return words
     return None
+
+
+def possible(planned: Mapping[str, RunSettings], limit_bytes: float) -> dict[str, RunSettings]:
+    """Those of the runs that can be made here, by label."""
+    return {
+        label: settings for label, settings in planned.items() if obstacle([settings], limit_bytes) is None
+    }
 
 
 def expected(several: Sequence[RunSettings]) -> estimate.Estimate:

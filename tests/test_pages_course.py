@@ -175,6 +175,22 @@ def test_what_is_in_the_way_is_told_instead_of_a_button(monkeypatch):
     assert "Run the experiment" not in [button.label for button in at.button]
 
 
+def test_what_can_be_run_without_the_photos_is_offered_and_the_rest_named(monkeypatch):
+    """One of three pretrained networks has its vectors here; the button makes that one."""
+    monkeypatch.setattr(
+        feature_store,
+        "obstacle",
+        lambda settings: None if settings.architecture == "efficientnetv2-b0" else "No photos here.",
+    )
+
+    at = open_lesson("explore-more")
+    assert "Of the 3 runs, 1 can be made here: EfficientNetV2-B0. No photos here." in words(at.warning)
+    start(at)
+
+    assert not at.exception
+    assert [run.settings.architecture for run in runs.list_runs()] == ["efficientnetv2-b0"]
+
+
 @pytest.mark.parametrize("slug", ["no-such-lesson", "../../etc", "![](https://example.org/a.png)"])
 def test_a_link_to_no_lesson_is_named_and_the_first_is_shown(slug):
     """What a stranger's link says is shown as text, never acted upon."""
@@ -322,7 +338,7 @@ def test_recorded_runs_are_offered_where_nothing_can_be_run(monkeypatch, tmp_pat
     at = open_lesson("homework")
 
     assert "Clothing photos must be on this machine." in words(at.error)
-    at.toggle(key="_recorded_homework-150").set_value(True).run()
+    assert at.toggle(key="_recorded_homework-150").value
     assert not at.exception
     assert "Recorded with this app, not yours" in words(at.caption)
     assert "recorded" in at.selectbox(key="lesson_homework").options[0]

@@ -78,17 +78,30 @@ def _before(lesson: Lesson, one: Experiment, group: str) -> None:
         st.caption(one.note)
     edited = lesson_settings.edited(one, frameworks)
     planned = lessons.runs_of(edited, frameworks) if edited else {}
-    if not planned:
-        _recorded(lesson, one)
-        return
-    problem = lessons.obstacle(list(planned.values()), cache.queue().limits.memory_bytes)
+    limit = cache.queue().limits.memory_bytes
+    problem = lessons.obstacle(list(planned.values()), limit)
     if problem:
-        st.error(components.harmless(problem), icon=":material/block:")
-        if not all(datasets.status(settings.dataset).present for settings in planned.values()):
-            frame.link("Dataset", "Get the photos")
-    else:
+        several = len(planned)
+        planned = lessons.possible(planned, limit)
+        _in_the_way(problem, list(planned), several, one)
+    if planned:
         _offer(lesson, edited, planned, frameworks)
-    _recorded(lesson, one)
+    _recorded(lesson, one, shown=not planned)
+
+
+def _in_the_way(problem: str, left: list[str], several: int, one: Experiment) -> None:
+    """Why the experiment, or a part of it, cannot be made here, and where to get what is missing."""
+    if left:
+        st.warning(
+            components.harmless(
+                f"Of the {several} runs, {len(left)} can be made here: {', '.join(left)}. {problem}"
+            ),
+            icon=":material/info:",
+        )
+    else:
+        st.error(components.harmless(problem), icon=":material/block:")
+    if not all(datasets.status(settings.dataset).present for _, settings in one.runs):
+        frame.link("Dataset", "Get the photos")
 
 
 def _offer(
@@ -105,7 +118,9 @@ def _offer(
         pressed = st.button(
             "Run the experiment", type="primary", icon=":material/science:", key=f"_start_{one.key}"
         )
-        st.caption(f"{count} of {_epochs(planned)}, in one process", width="content")
+        processes = len({(settings.framework, settings.device) for settings in planned.values()})
+        where = "in one process" if processes == 1 else f"in {processes} processes"
+        st.caption(f"{count} of {_epochs(planned)}, {where}", width="content")
     if pressed:
         _start(lesson, one, frameworks)
 
@@ -116,7 +131,7 @@ def _epochs(planned: dict[str, RunSettings]) -> str:
 
 def _start(lesson: Lesson, one: Experiment, frameworks: tuple[str, ...]) -> None:
     gpus = cache.devices().gpus if one.measure == "speed" else ()
-    planned = lessons.runs_of(one, frameworks, gpus)
+    planned = lessons.possible(lessons.runs_of(one, frameworks, gpus), cache.queue().limits.memory_bytes)
     group = f"{one.key}-{secrets.token_hex(3)}"
     try:
         cache.queue().submit_group(list(planned.values()), group, state.visitor())
@@ -215,7 +230,7 @@ def results(lesson: Lesson, one: Experiment, own: list[Outcome], finished: bool)
                 f"Source: [{COURSE_NAME}]({lesson.source})."
             )
     changed = lesson_settings.changed(preset, one)
-    if changed and one.measure == "validation":
+    if changed and finished:
         st.caption(changed)
     _specials(one, own, finished)
     if one.measure != "range":
@@ -259,12 +274,12 @@ def _curves(one: Experiment, own: list[Outcome]) -> None:
             )
 
 
-def _recorded(lesson: Lesson, one: Experiment) -> None:
-    """The runs that come with the project, for those who do not want to wait, or cannot run them."""
+def _recorded(lesson: Lesson, one: Experiment, shown: bool) -> None:
+    """The runs that come with the project, for those who do not want to wait; shown at once to those who cannot run them."""
     recorded = lessons_results.outcomes(one, runs.recorded(lesson.slug))
     if not recorded:
         return
-    if not st.toggle("Show the recorded runs", key=f"_recorded_{one.key}"):
+    if not st.toggle("Show the recorded runs", value=shown, key=f"_recorded_{one.key}"):
         return
     st.caption(f"Recorded with this app, not yours: {_recorded_where(recorded)}.")
     if one.measure == "validation":
@@ -376,15 +391,17 @@ def accuracy_chart(table: pd.DataFrame) -> alt.LayerChart:
         color=alt.Color(
             "source:N",
             scale=alt.Scale(domain=present, range=colours),
-            legend=alt.Legend(title=None, orient="top"),
+            legend=alt.Legend(title=None, orient="top", columns=2),
         ),
         tooltip=tooltip,
     )
+    low, high = float(table.low.min()), float(table.high.max())
+    room = 0.25 * (high - low)  # for the number right of the longest interval, on a telephone too
     x = alt.X(
         "low:Q",
-        title="best validation accuracy, 95 % interval",
-        scale=alt.Scale(zero=False),
-        axis=alt.Axis(format=".0%", tickCount=5),
+        title="validation accuracy, 95 % interval",
+        scale=alt.Scale(domain=[low - 0.1 * room, high + room], nice=False),
+        axis=alt.Axis(labelExpr="datum.value > 1 ? '' : format(datum.value, '.0%')", tickCount=5),
     )
     rules = base.mark_rule(strokeWidth=2).encode(x=x, x2="high:Q")
     points = base.mark_point(filled=True, size=90, opacity=1).encode(

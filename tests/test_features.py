@@ -264,6 +264,20 @@ def test_missing_photos_are_an_obstacle_unless_vectors_will_do(shipped, no_photo
         assert "MobileNetV2, 0.35 wide at 64 pixels" in words
 
 
+def test_shipped_vectors_are_unpacked_once_for_all_questions_about_obstacles(shipped, no_photos, monkeypatch):
+    """A page asks for each run at each of its reruns; only files that changed are read anew."""
+    assert feature_store.obstacle(SETTINGS) is None
+    read = []
+    monkeypatch.setattr(feature_store, "shipped", lambda *which: read.append(which))
+
+    assert feature_store.obstacle(SETTINGS) is None
+    assert read == []
+    path = feature_store.shipped_path(SETTINGS.architecture, SETTINGS.image_size)
+    os.utime(path, (1, 1))
+    assert feature_store.obstacle(SETTINGS) is not None
+    assert len(read) == 1
+
+
 def test_missing_weights_are_an_obstacle_unless_vectors_will_do(shipped, no_weights):
     """The file that is missing is named."""
     assert feature_store.obstacle(SETTINGS) is None

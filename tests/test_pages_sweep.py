@@ -84,6 +84,8 @@ def test_a_hostile_link_is_told_and_harms_nothing():
     told = words(at)
     assert "The link names a sweep that is not here" in told
     assert "`seeds` must be a whole number from 1 to 10" in told
+    (sweep,) = [one for one in at.expander if one.label == "Several values at once"]
+    assert sweep.proto.expanded, "what is wrong with the link would stand in a closed section"
     assert told.count("From the link") >= 3
     assert starts(at) == []
 

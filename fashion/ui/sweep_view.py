@@ -26,7 +26,11 @@ def control(settings: RunSettings) -> None:
     state.choose(state.VARIED, [name for name in st.session_state.get(state.VARIED, []) if name in names])
     if not seeds_free:
         state.choose(state.NUM_SEEDS, 1)
-    asked = bool(st.session_state[state.VARIED] or st.session_state.get(state.NUM_SEEDS, 1) > 1)
+    asked = bool(
+        st.session_state[state.VARIED]
+        or st.session_state.get(state.NUM_SEEDS, 1) > 1
+        or state.sweep_problems()  # what is wrong with a link stands inside
+    )
     with st.expander(
         "Several values at once",
         icon=":material/stacked_line_chart:",

@@ -101,13 +101,17 @@ def in_order(experiment: Experiment, found: Sequence[Run]) -> list[Run]:
 
 
 def outcomes(experiment: Experiment, found: Sequence[Run]) -> list[Outcome]:
-    """Those of the runs that belong to the experiment and have an epoch, in its order; damaged ones are left out."""
+    """Those of the runs that belong to the experiment and have an epoch, in its order; damaged ones are left out.
+
+    A range test may explode within its first epoch: it is told by its steps.
+    """
     by_label = {}
     for run in found:
         try:
             label = label_of(experiment, run.settings)
             log = run.log()
-            if label is not None and len(log):
+            steps = experiment.measure == "range" and len(range_test.read(run))
+            if label is not None and (len(log) or steps):
                 by_label[label] = Outcome(label, summary.summarise(run), log)
         except FashionError:
             continue

@@ -344,8 +344,9 @@ def test_recorded_runs_are_offered_where_nothing_can_be_run(monkeypatch, tmp_pat
     assert "recorded" in at.selectbox(key="lesson_homework").options[0]
 
 
-def test_a_range_test_draws_its_steps_and_suggests_a_rate():
-    """Even while it has not finished an epoch; the conclusion names the rate."""
+@pytest.mark.parametrize("log", [LOG, LOG.splitlines()[0] + "\n"], ids=["three epochs", "none"])
+def test_a_range_test_draws_its_steps_and_suggests_a_rate(log):
+    """Even while it has not finished an epoch, or has exploded before; the conclusion names the rate."""
     at = start(open_lesson("learning-rate"), 1)
     (run,) = runs.list_runs()
     rates = [1e-6 * 10 ** (step / 20) for step in range(120)]
@@ -354,7 +355,7 @@ def test_a_range_test_draws_its_steps_and_suggests_a_rate():
     (run.folder / "range.csv").write_text("\n".join(["step,learning_rate,loss", *rows, ""]))
     at.run()
     assert not at.exception
-    finish(run)
+    finish(run, log)
     at.run()
 
     assert not at.exception

@@ -168,8 +168,8 @@ def _photo_maps(image: Image.Image) -> None:
     if not steps:
         return
     st.markdown(
-        "**The same in the large pretrained network**: after each block fewer positions, and more maps. The ones that answer "
-        "most strongly to this picture come first."
+        "**The same in the large network**, pretrained on ImageNet and fine-tuned on clothes: after each block fewer positions, "
+        "and more maps. The ones that answer most strongly to this picture come first."
     )
     state.one_of("lesson_block", list(steps))
     chosen = st.selectbox("After", list(steps), width=320, **state.kept("lesson_block"))

@@ -67,7 +67,8 @@ ARRAYS = Lesson(
         options=("50,176", "150,528", "224"),
     ),
     conclusion=(
-        "Halving the side of a photo leaves a quarter of its numbers, and of the work. That is why networks see photos at "
+        "A colour photo of 224 x 224 pixels is 224 x 224 x 3 = 150,528 numbers. Halving its side leaves a quarter of them, and of "
+        "the work. That is why networks see photos at "
         "150, 224 or 299 pixels, not at the 12 million of a phone."
     ),
     check="How many numbers does the array of *your* picture hold?",
@@ -119,7 +120,8 @@ CONVOLUTION = Lesson(
         options=("0", "the colour", "255"),
     ),
     conclusion=(
-        "Edges come first, parts of garments later: each block of the network sees a larger part of the picture, in fewer and "
+        "A kernel whose numbers add up to zero answers 0 to any even colour: it sees only changes. In a trained network edges come "
+        "first, parts of garments later: each block of the network sees a larger part of the picture, in fewer and "
         "fewer positions, with more and more filters."
     ),
     check="What is the output at the position that you chose, with the kernel that you chose?",

@@ -79,8 +79,8 @@ def table(side: int) -> pd.DataFrame:
             "Layer": [row.layer for row in rows],
             "Output": [" x ".join(f"{size:,}" for size in row.output) for row in rows],
             "Parameters": [row.num_parameters for row in rows],
-            "How they are counted": [row.count for row in rows],
             "Sum so far": pd.Series([row.num_parameters for row in rows]).cumsum(),
+            "How they are counted": [row.count for row in rows],
         }
     )
 

@@ -128,6 +128,19 @@ def test_settings_that_were_changed_go_back_to_those_of_the_lesson():
     assert "Changed by you" not in words(at.caption)
 
 
+def test_the_conclusion_is_folded_until_the_lesson_was_tried():
+    """It would give away what is to be found out: of an experiment until its runs have ended, else until the question is answered."""
+    at = open_lesson("tensorflow")
+    folded = [one.label for one in at.expander]
+    assert "What is known of it; better try first" in folded
+
+    at.radio(key="expected_tensorflow").set_value("224").run()
+    at.number_input(key="answer_tensorflow").set_value(1).run()
+
+    assert "What is known of it; better try first" not in [one.label for one in at.expander]
+    assert "150,528 numbers" in words(at.markdown)
+
+
 def test_the_question_waits_for_the_experiment():
     """Before there is a run, it is shown but cannot be answered."""
     at = open_lesson("learning-rate")

@@ -119,10 +119,16 @@ def conclusion(lesson: Lesson, done: list[list[Outcome]]) -> None:
     for experiment, own in zip(lesson.experiments, done, strict=False):
         if own:
             st.markdown(lessons_results.verdict(experiment, own))
-    expected = state.progress().get(lesson.slug, {}).get("expected")
-    if expected and any(done):
+    before = state.progress().get(lesson.slug, {})
+    expected = before.get("expected")
+    tried = any(done) or state.chosen(f"answer_{lesson.slug}", before.get("answer")) is not None
+    if expected and tried:
         st.markdown(f"You expected: {components.literal(expected)}.")
-    st.markdown(lesson.conclusion)
+    if tried:
+        st.markdown(lesson.conclusion)
+    else:  # whoever wants to find out for themselves does not read the answer by accident
+        with st.expander("What is known of it; better try first", icon=":material/lightbulb:"):
+            st.markdown(lesson.conclusion)
     if not lesson.about:
         return
     with st.expander("The course's own results", icon=":material/menu_book:"):

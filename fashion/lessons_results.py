@@ -128,7 +128,7 @@ def accuracies(
     rows = []
     for source, several in ((YOURS, own), (RECORDED, recorded)):
         for outcome in several:
-            if outcome.one.validation is None:
+            if outcome.one.validation is None or outcome.log.empty:
                 continue
             accuracy = outcome.one.validation
             note = f"epoch {outcome.one.best_epoch}; training {outcome.log.accuracy.iloc[-1]:.4f} in the last"

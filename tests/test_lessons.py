@@ -176,6 +176,19 @@ def test_own_and_published_accuracies_stand_side_by_side(two_runs):
     assert table.low.iloc[2] == pytest.approx(0.7864, abs=0.001)
 
 
+def test_a_range_test_without_an_epoch_is_an_outcome_and_no_accuracy():
+    """It exploded in its first epoch, and was tested all the same: only its steps tell anything."""
+    run = make_run("20260101-120000-softmax-0001", learning_rate=0.001)
+    (run.folder / "log.csv").write_text(log_of([], []))
+    assert lessons_results.outcomes(tiny_experiment("range"), [run]) == []
+    (run.folder / "range.csv").write_text("step,learning_rate,loss\n1,0.000001,2.3\n2,0.00001,2.2\n")
+
+    own = lessons_results.outcomes(tiny_experiment("range"), [run])
+
+    assert [outcome.label for outcome in own] == ["0.001"]
+    assert lessons_results.accuracies(own, [], []).empty
+
+
 @pytest.mark.parametrize(
     ("judge", "right"),
     [("best", {"0.01"}), ("most training", {"0.001"}), ("smallest gap", {"0.01"}), ("best epoch", {2, 3})],

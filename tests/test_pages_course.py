@@ -230,6 +230,22 @@ def test_a_link_restores_an_experiment_and_a_lost_one_is_told():
     assert "Run the experiment" in [button.label for button in at.button]
 
 
+def test_the_rest_of_an_experiment_is_shown_when_one_of_its_runs_was_deleted():
+    """By name what is missing; the question is about what is left."""
+    at = start(open_lesson("inner-layer"))
+    for run in runs.list_runs():
+        finish(run)
+    at.run()
+    assert "not made here, or deleted since" not in words(at.caption)
+
+    runs.delete(next(run for run in runs.list_runs() if run.settings.inner_width == 100))
+    at.run()
+
+    assert not at.exception
+    assert "Without 100: not made here, or deleted since." in words(at.caption)
+    assert at.radio(key="answer_inner-layer").options == ["10", "1000"]
+
+
 def test_a_link_restores_all_experiments_of_a_lesson():
     """Four learning rates and the range test: both are in the link, also after a look at another lesson."""
     at = open_lesson("learning-rate")

@@ -170,6 +170,10 @@ def _live(lesson: Lesson, one: Experiment, names: list[str], was_active: bool) -
             (st.error if status.state == "failed" else st.warning)(
                 components.harmless(words), icon=":material/error:"
             )
+    labels = {_label(one, run) for run in found}
+    absent = [label for label, _ in one.runs if label not in labels]
+    if absent and not was_active:
+        st.caption(f"Without {', '.join(absent)}: not made here, or deleted since.")
     if one.measure == "range" and found:
         lesson_measures.range_of_rates(found[0])  # from its first steps, before there is an epoch
     own = lessons_results.outcomes(one, found)

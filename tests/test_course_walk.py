@@ -24,7 +24,7 @@ from fashion import (
 from fashion.lessons_form import Experiment, Lesson
 
 ENTRY = str(runs.ROOT / "streamlit_app.py")
-WAIT_SECONDS = 600.0
+WAIT_SECONDS = 1500.0  # these machines may be busy
 ALL = [(lesson, one) for lesson in lessons.LESSONS for one in lesson.experiments]
 NEEDS_PHOTOS = ("augmentation", "larger-input", "bases", "homework-150", "homework-200")
 WITHOUT_RUNS = ("tensorflow", "pretrained", "convolution", "using-the-model", "summary")

@@ -180,7 +180,8 @@ def _answer(lesson: Lesson, ask: Ask) -> object | None:
 
 def progress() -> None:
     """How far the visitor is, and a file to keep; nothing is stored here beyond the visit."""
-    done = sum(bool(one.get("right")) for one in state.progress().values())
+    made = state.progress()  # fetched here: what writes the file knows no visitor
+    done = sum(bool(one.get("right")) for one in made.values())
     st.divider()
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(
@@ -188,7 +189,7 @@ def progress() -> None:
         )
         st.download_button(
             "Download my progress",
-            lambda: lessons_results.progress_json(lessons.LESSONS, state.progress()),
+            lambda: lessons_results.progress_json(lessons.LESSONS, made),
             file_name="fashion-lab-course.json",
             mime="application/json",
             icon=":material/download:",

@@ -12,6 +12,7 @@ import numpy as np
 from fashion import photo_augmentation
 from fashion.augmentation import Augmentation
 from fashion.clothing import Photos
+from fashion.errors import SettingsError
 from fashion.photo_augmentation import PhotoAugmentation
 from fashion.settings import RunSettings
 
@@ -21,6 +22,11 @@ class Batches(keras.utils.PyDataset):
 
     def __init__(self, inputs, labels: np.ndarray, settings: RunSettings, num_classes: int):
         super().__init__(workers=1, max_queue_size=8)
+        if len(labels) < settings.batch_size:
+            raise SettingsError(
+                f"`batch_size` must be at most the number of training pictures, {len(labels):,}. Received: "
+                f"batch_size={settings.batch_size}. Choose a smaller batch size, or more training pictures."
+            )
         self.inputs = inputs
         self.targets = np.eye(num_classes, dtype=np.float32)[labels]
         self.class_weights = class_weights(labels, num_classes, settings.balance)

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from fashion import batches
 from fashion.clothing import Photos
+from fashion.errors import SettingsError
 from fashion.settings import RunSettings
 
 folder = Path(sys.argv[1])
@@ -50,6 +51,10 @@ inputs, targets = vectors[0]
 seen["vector_dtype"] = str(inputs.dtype)
 seen["views"] = sorted({int(value) % 10 for value in inputs[:, 0]})
 seen["vector_labels_fit"] = all(int(t.argmax()) == int(labels[int(v[0]) // 10]) for v, t in zip(inputs, targets))
+try:
+    batches.PhotoBatches(photos, labels, base.replace(batch_size=32), 2)
+except SettingsError as error:
+    seen["refused"] = str(error)
 print(json.dumps(seen))
 """
 
@@ -109,3 +114,9 @@ def test_of_stored_views_one_is_taken_at_random(seen):
     assert seen["vector_dtype"] == "float32"
     assert len(seen["views"]) >= 2
     assert np.isin(seen["views"], (0, 1, 2)).all()
+
+
+def test_a_batch_larger_than_the_training_set_is_refused_in_words(seen):
+    """Twenty photos make no batch of 32: an epoch would have no step."""
+    assert seen["refused"].startswith("`batch_size` must be at most the number of training pictures, 20.")
+    assert "Received: batch_size=32." in seen["refused"]

@@ -1,7 +1,8 @@
 """What a file claims to be, judged before a decoder is trusted with its pixels: too large, or built as no photo is.
 
 A small file can keep a decoder busy for minutes: 20,000 scans over the same pixels are a JPEG of 2 MB. Such files are
-found here from their structure, in milliseconds; no pixel is decoded. Reading a photo is `photos.py`.
+found here from their structure, in milliseconds; no pixel is decoded. Reading a photo is `photos.py`. All figures are for
+files of at most 15 MB.
 """
 
 import re
@@ -24,12 +25,28 @@ MAX_PIECES = 100_000
 """Most strips or tiles of a TIFF; of one row each, they are as many as the picture is high."""
 MAX_TILE_PIXELS = 25_000_000
 """Most pixels of one tile of a TIFF: it is decoded whole, even if the picture is smaller."""
+MAX_CHUNKS = 20_000
+"""Most chunks of a PNG; programs put 8,000 bytes of pixels or more into each. A million would take 7 s."""
+MAX_BLOCKS = 20_000
+"""Most blocks of a GIF before its first picture; there should be a dozen. Of millions of comments come 700 MB."""
+MAX_RLE_BYTES = 5_000_000
+"""Largest BMP whose pixels are run-length encoded, in bytes: they are decoded run by run, 2 million a second."""
+MAX_NUMBERS = 300_000
+"""Most numbers in the tags of a TIFF: strips and tiles have two each. Nearly two million would take 7 s."""
+MAX_AVIF_BYTES = 8_000_000
+"""Largest AVIF; one of 25 million pixels has 3 to 5 MB. Opening it reads all of its metadata: of 14 MB of them, 6 s."""
+MAX_METADATA_BYTES = 1_000_000
+"""Most bytes of what a file says about itself (EXIF); phones write up to 100,000. Each number of it becomes an object."""
 
 # 0xFF and a marker's number, but neither what stands for 0xFF within pixels (00) nor a restart within them (D0 to D7).
 _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 _START_OF_SCAN, _END_OF_IMAGE, _WITHOUT_LENGTH = 0xDA, 0xD9, (0x01, 0xD8)
 _TILE_WIDTH, _TILE_LENGTH, _PIECES = 322, 323, (273, 324)
+_DIRECTORIES = (0x8769, 0x8825)  # the tags that hold where others begin: EXIF, and the place
+_OF_BYTES = (1, 2, 6, 7)  # types of values that stay as they are
 _BYTES_OF_TYPE = {1: 1, 3: 2, 4: 4, 13: 4, 16: 8}
+_PNG = b"\x89PNG\r\n\x1a\n"
+_EXTENSION, _PICTURE, _END_OF_GIF = 0x21, 0x2C, 0x3B
 
 
 def looks_like(data: bytes) -> str:
@@ -62,7 +79,7 @@ def too_many_pixels(name: str, received: str) -> str:
 
 
 def excess(data: bytes) -> str:
-    """What there is too much of in a JPEG or TIFF, in words; "" for any other file and for one that is as it should be.
+    """What there is too much of in a file, in words; "" for one that is as it should be, and for a kind not known here.
 
     Damage is not looked for: a decoder tells it soon enough.
     """
@@ -70,7 +87,26 @@ def excess(data: bytes) -> str:
         return _excess_of_jpeg(data)
     if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return _excess_of_tiff(data)
+    if data.startswith(_PNG):
+        return _excess_of_png(data)
+    if data.startswith((b"GIF87a", b"GIF89a")):
+        return _excess_of_gif(data)
+    if data.startswith(b"BM") and data[30:31] in (b"\1", b"\2") and len(data) > MAX_RLE_BYTES:
+        return f"a run-length encoded BMP of {len(data) / 1e6:.0f} MB"
+    kind_of_film = data[8 : min(int.from_bytes(data[:4]), 256)]  # what a file of ISO's family says that it is
+    if data[4:8] == b"ftyp" and b"avi" in kind_of_film and len(data) > MAX_AVIF_BYTES:
+        return f"an AVIF of {len(data) / 1e6:.0f} MB"
     return ""
+
+
+def excess_of_metadata(image: Image.Image) -> str:
+    """The same for what an opened file says about itself."""
+    num_bytes = len(image.info.get("exif") or b"")
+    return _too_much_metadata(num_bytes) if num_bytes > MAX_METADATA_BYTES else ""
+
+
+def _too_much_metadata(num_bytes: int) -> str:
+    return f"{num_bytes / 1e6:.1f} MB of metadata"
 
 
 def _excess_of_jpeg(data: bytes) -> str:
@@ -97,7 +133,8 @@ def _excess_of_jpeg(data: bytes) -> str:
 
 
 def _excess_of_tiff(data: bytes) -> str:
-    """Looks at the first directory of the file, that of the first picture (TIFF 6.0, section 2; BigTIFF)."""
+    """Looks at the first directory of the file, that of the first picture, and at those within it (TIFF 6.0, section 2;
+    BigTIFF)."""
     order = "little" if data[:2] == b"II" else "big"
 
     def number(position: int, num_bytes: int) -> int:
@@ -105,17 +142,59 @@ def _excess_of_tiff(data: bytes) -> str:
 
     is_big = b"+" in data[:4]
     width = 8 if is_big else 4  # bytes of an offset
-    start = number(8 if is_big else 4, width)
-    num_entries, entries = (number(start, 8), start + 8) if is_big else (number(start, 2), start + 2)
     sides = {_TILE_WIDTH: 0, _TILE_LENGTH: 0}
-    for position in range(entries, min(entries + num_entries * (4 + 2 * width), len(data)), 4 + 2 * width):
-        tag, kind, count = number(position, 2), number(position + 2, 2), number(position + 4, width)
-        if tag in _PIECES and count > MAX_PIECES:
-            return f"a TIFF of {count:,} strips or tiles"
-        if tag in sides:
-            num_bytes = _BYTES_OF_TYPE.get(kind, width)
+    starts, num_numbers = [number(8 if is_big else 4, width)], 0
+    for start in starts:  # which grows by the directories within the first
+        num_entries, entries = (number(start, 8), start + 8) if is_big else (number(start, 2), start + 2)
+        for position in range(
+            entries, min(entries + num_entries * (4 + 2 * width), len(data)), 4 + 2 * width
+        ):
+            tag, kind, count = number(position, 2), number(position + 2, 2), number(position + 4, width)
+            if tag in _PIECES and count > MAX_PIECES:
+                return f"a TIFF of {count:,} strips or tiles"
+            if kind not in _OF_BYTES and count <= len(data):  # a decoder passes over what cannot be there
+                num_numbers += count
             value = position + 4 + width
-            sides[tag] = number(value if num_bytes <= width else number(value, width), num_bytes)
+            if tag in sides:
+                num_bytes = _BYTES_OF_TYPE.get(kind, width)
+                sides[tag] = number(value if num_bytes <= width else number(value, width), num_bytes)
+            if tag in _DIRECTORIES and len(starts) <= len(_DIRECTORIES):
+                starts.append(number(value, width))
+    if num_numbers > MAX_NUMBERS:
+        return f"a TIFF of {num_numbers:,} numbers beside its pixels"
     if sides[_TILE_WIDTH] * sides[_TILE_LENGTH] > MAX_TILE_PIXELS:
         return f"a TIFF of tiles of {sides[_TILE_WIDTH]}x{sides[_TILE_LENGTH]} pixels"
     return ""
+
+
+def _excess_of_png(data: bytes) -> str:
+    """Counts the chunks, and looks at the size of the one for EXIF (PNG 3rd edition, section 5)."""
+    position = len(_PNG)
+    for _ in range(MAX_CHUNKS):
+        length, kind = int.from_bytes(data[position : position + 4]), data[position + 4 : position + 8]
+        if len(kind) < 4 or kind == b"IEND":
+            return ""
+        if kind == b"eXIf" and length > MAX_METADATA_BYTES:
+            return _too_much_metadata(length)
+        position += 12 + length  # length, kind, what it holds, checksum
+    return f"a PNG of more than {MAX_CHUNKS:,} chunks"
+
+
+def _excess_of_gif(data: bytes) -> str:
+    """Counts the blocks, and parts of blocks, before the first picture (GIF89a, sections 15 and 23 to 26)."""
+    flags = data[10] if len(data) > 10 else 0
+    position = 13 + (3 * 2 ** ((flags & 7) + 1) if flags & 0x80 else 0)  # after the table of colours
+    within = False  # an extension, whose parts begin with their length; one of length 0 ends it
+    for _ in range(MAX_BLOCKS):
+        if position >= len(data):
+            return ""
+        number = data[position]
+        if within:
+            position += 1 + number
+            within = number > 0
+        elif number in (_PICTURE, _END_OF_GIF):
+            return ""
+        else:
+            within = number == _EXTENSION
+            position += 2 if within else 1  # a decoder skips what is no block
+    return f"a GIF of more than {MAX_BLOCKS:,} blocks before its first picture"

@@ -54,10 +54,7 @@ def read(data: bytes, name: str = "photo") -> Image.Image:
         )
     excess = photo_structure.excess(data)
     if excess:
-        raise PhotoError(
-            f"Expected a photo as cameras and programs write it. Received: {name}, {excess}, which would take too long to "
-            "read. Open it on your device and save it as JPEG."
-        )
+        raise PhotoError(_excessive(name, excess))
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -70,6 +67,9 @@ def read(data: bytes, name: str = "photo") -> Image.Image:
     except DECODER_ERRORS:
         raise PhotoError(_damaged(name)) from None
 
+    excess = photo_structure.excess_of_metadata(image)
+    if excess:
+        raise PhotoError(_excessive(name, excess))
     width, height = image.size  # known from the header; no pixel has been decoded yet
     if width * height > photo_structure.most_pixels(image):
         raise PhotoError(photo_structure.too_many_pixels(name, f"{width}x{height}"))
@@ -133,6 +133,13 @@ def _eight_bits(image: Image.Image) -> Image.Image:
         high = 255.0
     grey = np.rint((values - low) / max(high - low, 1e-9) * 255)
     return Image.fromarray(grey.astype(np.uint8))
+
+
+def _excessive(name: str, excess: str) -> str:
+    return (
+        f"Expected a photo as cameras and programs write it. Received: {name}, {excess}, which would take too long to "
+        "read. Open it on your device and save it as JPEG."
+    )
 
 
 def _damaged(name: str) -> str:

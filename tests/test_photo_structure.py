@@ -4,6 +4,7 @@ import io
 import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,7 @@ def tiff(order, is_big, tags):
     width = 8 if is_big else 4
     entries = b""
     for tag, kind, count, value in tags:
-        inline = struct.pack(prefix + {3: "H", 4: "I", 16: "Q"}[kind], value).ljust(width, b"\0")
+        inline = struct.pack(prefix + {3: "H", 4: "I", 7: "I", 16: "Q"}[kind], value).ljust(width, b"\0")
         entries += struct.pack(prefix + ("HHQ" if is_big else "HHI"), tag, kind, count) + inline
     return head + entries + bytes(width)
 
@@ -139,6 +140,23 @@ def test_a_tiff_of_huge_tiles_is_refused(order, is_big, kind):
     )
 
 
+@pytest.mark.parametrize("order", ["little", "big"])
+@pytest.mark.parametrize("directory", [None, 0x8769, 0x8825])
+def test_a_tiff_of_many_numbers_beside_its_pixels_is_refused(order, directory):
+    """A single tag may hold two million fractions, each an object; the directories for EXIF and the place count too."""
+    tags = [(256, 4, 1, 100), (257, 4, 1, 100), (50_000, 4, 1_800_000, 8)]
+    data = tiff(order, False, tags) + bytes(4 * 1_800_000)
+    if directory is not None:
+        within = data[8:]
+        head = tiff(order, False, [(256, 4, 1, 100), (directory, 4, 1, 8 + 2 + 2 * 12 + 4)])
+        data = head + within
+
+    with pytest.raises(PhotoError, match="a TIFF of 1,800,00. numbers beside its pixels"):
+        photos.read(data)
+    of_bytes = tiff(order, False, [(256, 4, 1, 100), (34675, 7, 1_800_000, 8)])  # as a colour profile is
+    assert photo_structure.excess(of_bytes) == ""
+
+
 @pytest.mark.parametrize("compression", [None, "tiff_lzw", "tiff_adobe_deflate", "jpeg"])
 def test_a_tiff_as_programs_write_it_is_read(compression):
     """Plain, and with the usual compressions."""
@@ -153,6 +171,110 @@ def test_a_tiff_as_programs_write_it_is_read(compression):
 def test_a_tiff_that_stops_or_points_nowhere_is_judged_without_an_error(data):
     """Damage is left to the decoder."""
     assert photo_structure.excess(data) == ""
+
+
+def chunk(kind, content=b""):
+    """A chunk of a PNG."""
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+@pytest.mark.parametrize("kind", [b"tEXt", b"eXIf", b"IDAT", b"aaAa"])
+def test_a_png_of_many_chunks_is_refused(kind):
+    """A million of them, before or after the pixels, would take seconds."""
+    data = encoded(Image.new("RGB", (64, 48)), "PNG")
+    pixels, end = data.index(b"IDAT") - 4, data.index(b"IEND") - 4
+
+    for place in (pixels, end):
+        with pytest.raises(PhotoError, match="Received: a.png, a PNG of more than 20,000 chunks"):
+            photos.read(data[:place] + chunk(kind) * 21_000 + data[place:], "a.png")
+    assert photos.read(data + chunk(kind) * 21_000).size == (64, 48)  # after its end
+
+
+def test_a_large_png_is_read_in_which_every_chunk_is_small():
+    """Programs put 8,000 bytes of pixels into a chunk; here 1,000."""
+    noise = np.random.default_rng(0).integers(0, 256, (1000, 1000, 3), dtype=np.uint8)
+    data = encoded(Image.fromarray(noise), "PNG", compress_level=0)
+    begin = data.index(b"IDAT") - 4
+    length = struct.unpack(">I", data[begin : begin + 4])[0]
+    pixels, position = b"", begin
+    while data[position + 4 : position + 8] == b"IDAT":
+        length = struct.unpack(">I", data[position : position + 4])[0]
+        pixels += data[position + 8 : position + 8 + length]
+        position += 12 + length
+    small = b"".join(chunk(b"IDAT", pixels[at : at + 1000]) for at in range(0, len(pixels), 1000))
+
+    assert photos.read(data[:begin] + small + data[position:]).size == (1000, 1000)
+
+
+@pytest.mark.parametrize("filling", [b"\x21\xfe\x01a\x00", b"\x21\xff\x01a\x00", b"\x00"])
+def test_a_gif_of_many_blocks_before_its_picture_is_refused(filling):
+    """Each comment is put behind the one before: three million of them take 600 MB."""
+    data = encoded(Image.new("P", (64, 48)), "GIF")
+    begin = data.index(b"\x2c\x00\x00\x00\x00\x40")
+
+    assert photos.read(data[:begin] + filling * 100 + data[begin:]).size == (64, 48)
+    with pytest.raises(PhotoError, match="a GIF of more than 20,000 blocks"):
+        photos.read(data[:begin] + filling * 21_000 + data[begin:])
+    parts = b"\x21\xfe" + b"\x01a" * 21_000 + b"\x00"  # one comment of many parts
+    with pytest.raises(PhotoError, match="a GIF of more than 20,000 blocks"):
+        photos.read(data[:begin] + parts + data[begin:])
+
+
+def test_the_pixels_and_the_further_pictures_of_a_gif_do_not_count():
+    """The pixels come in parts of 255 bytes, and an animation has many pictures; only the first is decoded."""
+    noise = [
+        Image.fromarray(np.random.default_rng(seed).integers(0, 256, (600, 600), dtype=np.uint8))
+        for seed in range(14)
+    ]
+    data = encoded(noise[0], "GIF", save_all=True, append_images=noise[1:])
+    assert len(data) > 255 * photo_structure.MAX_BLOCKS
+
+    assert photos.read(data).size == (600, 600)
+
+
+@pytest.mark.parametrize("end", [b"", b"GIF89a", b"GIF89a\x01\x00\x01\x00\xff", b"\x89PNG\r\n\x1a\n\x00"])
+def test_a_gif_or_png_that_stops_anywhere_is_judged_without_an_error(end):
+    """Damage is left to the decoder."""
+    assert photo_structure.excess(end) == ""
+
+
+def test_a_large_run_length_encoded_bmp_is_refused():
+    """Decoded run by run, 15 MB of them take 4 s; other BMPs are read at that size."""
+    plain = encoded(Image.new("RGB", (1500, 1200), "teal"), "BMP")
+    encoded_in_runs = plain[:28] + struct.pack("<HI", 8, 1) + plain[34:]
+
+    assert photos.read(plain).size == (1500, 1200)
+    with pytest.raises(PhotoError, match="a run-length encoded BMP of 5 MB"):
+        photos.read(encoded_in_runs)
+
+
+def exif_of(num_bytes):
+    """EXIF that asks for a turn by 90 degrees, with a description of so many bytes."""
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010E] = 6, "x" * num_bytes
+    return exif.tobytes()
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "WEBP", "HEIF", "AVIF"])
+def test_metadata_larger_than_a_phone_writes_is_refused(file_format):
+    """Each number among them becomes an object; what phones write, some 100,000 bytes, is read, and the photo turned."""
+    pillow_heif.register_heif_opener()
+    image = Image.new("RGB", (64, 48))
+
+    assert photos.read(encoded(image, file_format, exif=exif_of(200_000))).size == (48, 64)
+    with pytest.raises(PhotoError, match="1.2 MB of metadata"):
+        photos.read(encoded(image, file_format, exif=exif_of(1_200_000)))
+
+
+def test_an_avif_is_limited_in_bytes_as_it_is_read_whole_to_be_opened():
+    """Where its brand is not the first one that it names, too."""
+    data = encoded(Image.new("RGB", (64, 48)), "AVIF", quality=50)
+    larger = data + struct.pack(">I4s", 8_000_000, b"free") + bytes(8_000_000 - 8)
+
+    assert photos.read(data + b"\0" * 1000).size == (64, 48)
+    for one in (larger, larger[:8] + b"mif1" + larger[12:]):
+        with pytest.raises(PhotoError, match="an AVIF of 8 MB"):
+            photos.read(one)
 
 
 def heic_claiming(size, **options):

@@ -360,7 +360,8 @@ FIELDS: dict[str, Field] = {
 _OF_PHOTOS = ("classes", "image_size", "crop", "colour", "mixing", "clean_labels", "predict_size", "mirror")
 _OF_SMALL_PICTURES = ("shift", "zoom")
 _OF_PRETRAINED = ("fine_tune", "views")
-_RANDOM_CHANGES = ("flip", "rotate", "erase", "crop", "colour")
+RANDOM_CHANGES = ("flip", "rotate", "erase", "crop", "colour")
+"""What may change a photo at random before a stored view is made of it."""
 # They speak of pictures that are changed anew in each epoch, not of stored vectors.
 _OF_EPOCHS_WITH_PICTURES = ("mixing", "augment_from", "augment_validation")
 _OF_SGD = ("momentum", "nesterov")
@@ -384,7 +385,7 @@ def applies(name: str, values: Mapping[str, Any]) -> bool:
     if (
         pretrained
         and not tuned
-        and (name in _OF_EPOCHS_WITH_PICTURES or (name in _RANDOM_CHANGES and values["views"] == 1))
+        and (name in _OF_EPOCHS_WITH_PICTURES or (name in RANDOM_CHANGES and values["views"] == 1))
     ):
         return False  # the stored vectors are those of the photos as they are
     if name in ("fine_tune_epochs", "fine_tune_rate"):

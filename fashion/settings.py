@@ -20,6 +20,7 @@ from fashion.setting_fields import (
     HOMEWORK,
     OPTIMIZERS,
     PHOTOS,
+    RANDOM_CHANGES,
     SCHEDULES,
     SCRATCH,
     Field,
@@ -32,6 +33,7 @@ __all__ = [
     "HOMEWORK",
     "OPTIMIZERS",
     "PHOTOS",
+    "RANDOM_CHANGES",
     "SCHEDULES",
     "SCRATCH",
     "Field",
@@ -148,6 +150,12 @@ class RunSettings:
                     f"`shift` and `zoom` are for 28x28 pictures; photos have `crop`. Received: shift={self.shift}, "
                     f"zoom={self.zoom:g}. Set them to 0."
                 )
+            if self.pretrained and self.views > 1 and not self.changes_photos:
+                raise SettingsError(
+                    "Several stored views need a random change, or they would all be the same. Received: "
+                    f"views={self.views}, and none of {', '.join(RANDOM_CHANGES)}. Set one of these, e.g. crop to 0.3, or "
+                    "views to 1."
+                )
             return
         if self.image_size != 28 or self.predict_size:
             raise SettingsError(
@@ -212,6 +220,11 @@ class RunSettings:
     def pretrained(self) -> bool:
         """Whether the network begins from ImageNet weights."""
         return self.architecture in BASES
+
+    @property
+    def changes_photos(self) -> bool:
+        """Whether photos are changed at random at all, be it in each epoch or once for each stored view."""
+        return any(getattr(self, name) for name in RANDOM_CHANGES)
 
     @property
     def num_epochs(self) -> int:
@@ -289,8 +302,11 @@ PHOTO_DEFAULTS = RunSettings(
 """Where the Train page begins with the clothing photos: a new head on a pretrained network."""
 
 
+FIRST_CHANGES = {"flip": True, "crop": 0.3, "colour": 0.2}
+"""Random changes of photos to begin with, where there should be some."""
+
 _PHOTOS_FROM_SCRATCH = PHOTO_DEFAULTS.replace(
-    architecture="resnet", image_size=96, epochs=10, flip=True, crop=0.3, colour=0.2
+    architecture="resnet", image_size=96, epochs=10, **FIRST_CHANGES
 )
 
 HOMEWORK_DEFAULTS = RunSettings(

@@ -141,7 +141,7 @@ def test_vectors_are_at_hand_only_when_whole(shelf, weights, photos):
         (20, SIZE),
     ]
     assert [found.train[0, 0, 0], found.validation[0, 0], found.test[0, 0]] == [0, 20, 40]
-    two = SETTINGS.replace(views=2)
+    two = SETTINGS.replace(views=2, flip=True)
     assert feature_store.at_hand(two, photos) is None
     feature_store.write(feature_store.path_of(two, photos.digest, weights, 1), _vectors(20) + 100)
     assert feature_store.at_hand(two, photos).train[:, 0, 0].tolist() == [0, 100]
@@ -174,7 +174,7 @@ def test_shipped_vectors_are_found_for_the_photos_they_are_of(shipped, photos):
     found = feature_store.at_hand(SETTINGS, photos)
     assert found.source == "shipped"
     assert found.test[0, 0] == 40
-    assert feature_store.at_hand(SETTINGS.replace(views=2), photos) is None
+    assert feature_store.at_hand(SETTINGS.replace(views=2, flip=True), photos) is None
     assert feature_store.at_hand(SETTINGS.replace(image_size=96), photos) is None
     other = datasets.Dataset(photos.info, photos.train, photos.validation, photos.test, "f" * 16)
     assert feature_store.at_hand(SETTINGS, other) is None
@@ -246,7 +246,7 @@ def test_the_shipped_file_holds_what_its_card_says():
 
 
 def test_nothing_is_in_the_way_with_photos_and_weights(photos, weights, shelf):
-    assert feature_store.obstacle(SETTINGS.replace(fine_tune="all", views=3)) is None
+    assert feature_store.obstacle(SETTINGS.replace(fine_tune="all", views=3, flip=True)) is None
 
 
 def test_missing_photos_are_an_obstacle_unless_vectors_will_do(shipped, no_photos):
@@ -254,7 +254,7 @@ def test_missing_photos_are_an_obstacle_unless_vectors_will_do(shipped, no_photo
     assert feature_store.obstacle(SETTINGS) is None
     for change in (
         {"fine_tune": "last"},
-        {"views": 2},
+        {"views": 2, "flip": True},
         {"mirror": True},
         {"predict_size": 96},
         {"image_size": 96},

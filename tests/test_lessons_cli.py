@@ -133,7 +133,10 @@ def test_vectors_are_computed_anew_for_a_record_of_their_cost(monkeypatch):
     monkeypatch.setattr(feature_store, "shipped_path", lambda name, size: runs.ROOT / "README.md")
     with lessons_cli._own_vectors([RATES.experiments[0].runs[0][1]]):
         assert "FASHION_FEATURES" not in lessons_cli.os.environ
-    several = [settings.replace(views=2) for _, settings in lessons.find("larger-input").experiments[0].runs]
+    several = [
+        settings.replace(views=2, flip=True)
+        for _, settings in lessons.find("larger-input").experiments[0].runs
+    ]
     with lessons_cli._own_vectors(several):
         assert "FASHION_FEATURES" in lessons_cli.os.environ
     assert "FASHION_FEATURES" not in lessons_cli.os.environ

@@ -93,6 +93,21 @@ def test_several_views_bring_the_random_changes_but_no_mixing():
 
     assert {"flip", "crop", "colour"} <= controls(at)
     assert "mixing" not in controls(at)
+    assert started(at) == PHOTO_DEFAULTS.replace(views=3, flip=True, crop=0.3, colour=0.2)
+
+
+def test_several_views_keep_the_random_changes_that_were_set_and_need_one():
+    """Another number of views changes nothing else; all changes taken back, the page says what to do."""
+    at = opened(dataset="clothing")
+    at.slider(key="views").set_value(3).run()
+    at.slider(key="crop").set_value(0.0)
+    at.slider(key="colour").set_value(0.0)
+    at.slider(key="views").set_value(4).run()
+    assert (at.toggle(key="flip").value, at.slider(key="crop").value) == (True, 0.0)
+
+    at.toggle(key="flip").set_value(False).run()
+
+    assert "Several stored views need a random change" in words(at.error)
 
 
 def test_a_change_of_dataset_keeps_what_was_set_for_each():

@@ -142,6 +142,23 @@ def test_photos_and_small_pictures_have_settings_of_their_own(values, words):
     assert words in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "change", [{"flip": True}, {"rotate": 5}, {"erase": 0.1}, {"crop": 0.1}, {"colour": 0.1}]
+)
+def test_several_views_of_a_photo_need_a_random_change(change):
+    """Else each view would cost a pass through the pretrained network and be the same photo."""
+    values = settings.PHOTO_DEFAULTS.to_json() | {"views": 4}
+
+    with pytest.raises(SettingsError, match=r"Received: views=4, and none of flip, .* views to 1"):
+        RunSettings.from_json(values)
+    assert RunSettings.from_json(values | change).views == 4
+
+
+def test_a_network_from_scratch_has_no_use_for_views():
+    """So it is not refused for having none to change."""
+    assert settings.defaults_for("clothing", "cnn").replace(views=4, flip=False, crop=0, colour=0).views == 4
+
+
 def test_all_epochs_are_those_of_the_head_and_of_fine_tuning():
     """Fine-tuning adds its epochs only where it is asked for, and only to a pretrained network."""
     head = RunSettings(

@@ -43,7 +43,6 @@ SETTINGS = {
     "homework": SCRATCH_PHOTOS.replace(architecture=HOMEWORK, classes="pants,shirt", dropout=0.2),
     **{name: PHOTO_DEFAULTS.replace(architecture=name) for name in ARCHITECTURES if name not in SCRATCH and name != HOMEWORK},
     "views": PHOTO_DEFAULTS.replace(views=3, flip=True, erase=0.2, inner_width=100, dropout=0.0),
-    "plain views": PHOTO_DEFAULTS.replace(views=2),
     "tuned": PHOTO_DEFAULTS.replace(
         architecture="mobilenetv2-035", fine_tune="last", flip=True, crop=0.3, colour=0.2, rotate=10, mixing=0.5, erase=0.1,
         averaging=True, mirror=True, predict_size=256, balance=0.3, augment_validation=True, precision="mixed_bfloat16",

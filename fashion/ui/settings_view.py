@@ -17,10 +17,12 @@ from fashion.settings import (
     ARCHITECTURES,
     DEFAULTS,
     FIELDS,
+    FIRST_CHANGES,
     FRAMEWORKS,
     HOMEWORK,
     MIN_IMAGE_SIZE,
     PHOTOS,
+    RANDOM_CHANGES,
     SCRATCH,
     RunSettings,
     defaults_for,
@@ -252,6 +254,14 @@ def _change_architecture() -> None:
             state.choose(name, getattr(now, name))
 
 
+def _change_views() -> None:
+    """A visitor asked for several views of each photo: without random changes, whose controls come with them, all would
+    be the same."""
+    if _value("views") > 1 and not any(map(_value, RANDOM_CHANGES)):
+        for name, value in FIRST_CHANGES.items():
+            state.choose(name, value)
+
+
 def _read_link(arrived: bool) -> None:
     """Take the settings from the link, and say what of it cannot be used: Streamlit drops that without a word.
 
@@ -393,6 +403,7 @@ def _setting(name: str) -> None:
             default,
             kind(field.step),
             help=field.help,
+            on_change=_change_views if name == "views" else None,
             **bound,
         )
     else:

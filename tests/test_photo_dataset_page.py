@@ -58,11 +58,12 @@ def words(at: AppTest) -> str:
 
 
 def test_the_photos_are_shown_page_by_page(photos, shown):
-    """All twenty of train, as JPEG text with their class below; the counts have a row per class."""
+    """All twenty of train, the classes taking turns, as JPEG text with class below; the counts have a row per class."""
     at = open_page()
 
     assert "1 to 20 of 20 pictures" in words(at)
-    assert shown["_browser"]["captions"][:3] == ["dress", "dress", "hat"]
+    assert shown["_browser"]["captions"] == [*datasets.CLASSES_CLOTHING] * 2
+    assert shown["_browser"]["alts"][:2] == ["dress, number 0", "hat, number 2"]
     assert all(image.startswith("data:image/jpeg;base64,") for image in shown["_browser"]["images"])
     assert at.dataframe[0].value["train"].tolist() == [2] * 10
 

@@ -106,3 +106,10 @@ def test_the_description_of_a_picture_names_shape_type_and_range():
     assert table["As stored"].tolist() == ["2 x 2", "uint8", "0", "255", "101", "4 bytes"]
     assert table["As the network receives it"].tolist()[:4] == ["1 x 2 x 2 x 1", "float32", "-0.5", "1.5"]
     assert table.loc["Memory", "As the network receives it"] == "16 bytes"
+
+
+def test_classes_take_turns_until_each_ends():
+    """Every picture once, each class in its own order: by hand for classes of three, one and two pictures."""
+    assert pictures.taking_turns(np.array([0, 0, 0, 1, 2, 2])).tolist() == [0, 3, 4, 1, 5, 2]
+    assert pictures.taking_turns(np.array([2, 1, 2])).tolist() == [1, 0, 2]
+    assert pictures.taking_turns(np.array([], int)).tolist() == []

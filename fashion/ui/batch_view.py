@@ -13,6 +13,8 @@ from fashion.ui.picture_input import Picture
 from fashion.ui.prediction_view import NONE_OF_THEM
 
 _COLUMNS = ["Photo", "File", "Answer", "Confidence", "Verdict", "Really", "ms", "Problem"]
+_SHOWN = ["Photo", "Answer", "Confidence", "Verdict", "Really", "Problem", "File", "ms"]
+"""The same on the page, where a phone shows only the first ones; the photo itself tells which it is."""
 
 
 def chosen_of(model: Predictor, taken: list[Picture]) -> Picture:
@@ -21,18 +23,20 @@ def chosen_of(model: Predictor, taken: list[Picture]) -> Picture:
     st.subheader(f"{len(taken)} photos", anchor=False)
     empty = [name for name in ("Problem", "Really") if not rows[name].any()]
     event = st.dataframe(
-        rows.drop(columns=empty),
+        rows[_SHOWN].drop(columns=empty),
         hide_index=True,
         height=min(38 + 44 * len(rows), 400),
         row_height=44,
         column_config={
             "Photo": st.column_config.ImageColumn(width=60, pinned=True),
+            "Answer": st.column_config.TextColumn(width=80),
             "Confidence": st.column_config.NumberColumn(
-                format="percent", help="What the network claims, not how often it is right."
+                width=84, format="percent", help="What the network claims, not how often it is right."
             ),
             "Verdict": st.column_config.TextColumn(
+                width=124,
                 help=f"Unsure: the confidence is below {predictor.UNSURE_BELOW:.0%}. Not one of the ten: the photo is too "
-                "unlike those that the model learned from."
+                "unlike those that the model learned from.",
             ),
             "Really": st.column_config.TextColumn(help="What you said that it is."),
             "ms": st.column_config.NumberColumn(

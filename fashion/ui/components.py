@@ -184,6 +184,7 @@ def dataset_input(on_change: Callable[[], None] = state.first_page) -> str:
         required=True,
         format_func=lambda name: datasets.DATASETS[name].title,
         on_change=on_change,
+        wrap=True,
         **state.in_url(state.DATASET),
     )
 
@@ -268,6 +269,8 @@ def picture_browser(part: datasets.Split, classes: Sequence[str]) -> None:
         )
     if shown_class == "all":
         positions = np.arange(len(part))
+        if isinstance(part.images, datasets.Photos):  # they lie in a folder per class
+            positions = pictures.taking_turns(part.labels)
     else:
         positions = np.flatnonzero(part.labels == classes.index(shown_class))
     num_pages = max(1, -(-len(positions) // per_page))

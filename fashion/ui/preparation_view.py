@@ -62,7 +62,7 @@ def _colour_steps(model: Predictor, picture: Picture, said: Answer) -> None:
         [f"{title}. {words}" for title, words, _ in steps],
         key="_steps",
         alts=[f"Step {number}: {title}" for number, (title, _, _) in enumerate(steps, start=1)],
-        size=190,
+        size=165,
     )
 
 

@@ -68,6 +68,20 @@ def test_a_link_to_the_photos_alone_gives_a_form_that_can_be_started():
     assert started(at) == PHOTO_DEFAULTS
 
 
+def test_the_form_tells_how_many_training_photos_there_are():
+    """60,000 may be asked for, 3,068 are there; fewer need no remark, and two classes have fewer."""
+    told = "All {} that this dataset has."
+    at = opened(dataset="clothing")
+    assert told.format("3,068") in words(at.caption)
+
+    at.number_input(key="num_train").set_value(1000).run()
+    assert "that this dataset has" not in words(at.caption)
+
+    pants_and_shirts = datasets.split_sizes("clothing", ("pants", "shirt"))["train"]
+    homework = opened(dataset="clothing", architecture="homework", classes="pants,shirt")
+    assert told.format(pants_and_shirts) in words(homework.caption)
+
+
 def test_each_kind_of_pictures_has_its_own_settings():
     """Shift and width for small pictures; size, views and fine-tuning for photos, whose head alone changes no picture."""
     small, photos = controls(opened()), controls(opened(dataset="clothing"))

@@ -100,7 +100,14 @@ def previews(settings: RunSettings) -> None:
                 "Multiply-adds": [row.num_multiply_adds for row in rows],
             }
         )
-        st.dataframe(table, hide_index=True, alt="The layers of the network, first to last")
+        st.dataframe(
+            table,
+            hide_index=True,
+            column_config=dict.fromkeys(
+                ("Parameters", "Multiply-adds"), st.column_config.NumberColumn(format="localized")
+            ),
+            alt="The layers of the network, first to last",
+        )
     elif shown == "Planned learning rate":
         table = schedule_table(settings)
         charts.place(

@@ -418,6 +418,14 @@ def _setting(name: str) -> None:
             help=field.help,
             **bound,
         )
+        if name == "num_train" and _value(name) > _num_train():
+            st.caption(f"All {_num_train():,} that this dataset has.")
+
+
+def _num_train() -> int:
+    """How many training pictures there are to use."""
+    pair = _value("classes") if _shown("classes") else ""
+    return datasets.split_sizes(_value("dataset"), tuple(pair.split(",")) if pair else ())["train"]
 
 
 def _choices(name: str, dataset: str) -> dict[object, str]:

@@ -368,8 +368,8 @@ def test_refusals_stand_in_the_table_and_in_the_score(strict_run):
     judge(at, prediction_view.NONE_OF_THEM)
 
     assert "**2 of 2 right" in words(at)
-    assert "Of 2 that showed one, 1 was refused" in words(at)
-    assert "Of 1 that showed none of the classes, 1 was refused" in words(at)
+    assert "Refused although they showed one: 1 of 2." in words(at)
+    assert "Refused as none of the ten: 1 of 1 that showed none." in words(at)
 
 
 # Beside the answer

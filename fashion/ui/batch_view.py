@@ -167,14 +167,10 @@ def own_score(model: Predictor, taken: list[Picture]) -> None:
     refused = [picture for picture in taken if picture.answered and picture.answered[2].refused]
     if others:
         found = sum(picture in refused for picture in others)
-        st.markdown(
-            f"Of {len(others)} that showed none of the classes, {found} {'was' if found == 1 else 'were'} refused."
-        )
+        st.markdown(f"Refused as none of the ten: {found} of {len(others)} that showed none.")
     wrongly = sum(_judged(model, picture) in model.classes for picture in refused)
     if judged:
-        st.markdown(
-            f"Of {len(judged)} that showed one, {wrongly} {'was' if wrongly == 1 else 'were'} refused."
-        )
+        st.markdown(f"Refused although they showed one: {wrongly} of {len(judged)}.")
 
 
 def accuracy(judged: list[tuple[str, str]]) -> Accuracy:

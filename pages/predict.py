@@ -62,6 +62,6 @@ if look == compare_view.SIMILAR:
 elif look == compare_view.SEVERAL:
     compare_view.several(found, one, picture)
 elif look == compare_view.PRETRAINED:
-    imagenet_view.section(picture.image, said and said.prediction.top[0], one.settings.architecture)
+    imagenet_view.section(picture.image, said.prediction.top if said else (), one.settings.architecture)
 else:
     preparation_view.show(model, picture, said)

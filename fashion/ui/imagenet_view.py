@@ -4,6 +4,7 @@ The course's first experiment. Which networks there are is `pretrained.py`; gett
 """
 
 import time
+from collections.abc import Sequence
 
 import numpy as np
 import streamlit as st
@@ -17,10 +18,12 @@ from fashion.ui import cache, components, prediction_view, state
 _ONLY_PHOTOS = "A pretrained network needs a photo in colour. Show it one under Photos or Camera."
 
 
-def section(image: Image.Image | None, ours: tuple[str, float] | None, began_from: str | None = None) -> None:
+def section(
+    image: Image.Image | None, ours: Sequence[tuple[str, float]], began_from: str | None = None
+) -> None:
     """The five most probable of 1,000 classes for a photo (RGB, upright), beside our own answer.
 
-    ours: that answer's class and probability, or None if there is none. began_from: the pretrained network that our model began from, a key of BASES, which is then asked at first.
+    ours: that answer's classes and probabilities, the most probable first; empty if there is none. began_from: the pretrained network that our model began from, a key of BASES, which is then asked at first.
     """
     st.subheader("What the pretrained network says, as it is", anchor=False)
     st.markdown(
@@ -100,7 +103,7 @@ def _under_way(name: str) -> None:
 # The answer
 
 
-def _beside(name: str, image: Image.Image, ours: tuple[str, float] | None) -> None:
+def _beside(name: str, image: Image.Image, ours: Sequence[tuple[str, float]]) -> None:
     try:
         said = cache.imagenet_network(name).ask(image)
     except (FashionError, OSError) as error:
@@ -113,10 +116,10 @@ def _beside(name: str, image: Image.Image, ours: tuple[str, float] | None) -> No
             _bar(label, probability)
     with right:
         st.markdown("**Our model**, one of ten kinds of clothes")
-        if ours is None:
+        if not ours:
             st.markdown("It found no garment in this photo.")
-        else:
-            _bar(*ours)
+        for label, probability in ours[: len(said.top)]:
+            _bar(label, probability)
     here = cache.this_machine()
     st.caption(
         "A confidence is what a network claims, not how often it is right; with 1,000 kinds to choose from it is spread over more "

@@ -133,11 +133,10 @@ def pretrained() -> Ask | None:
     return Ask(judge=lambda answer: Judged(answer == right, f"They add up to {total:.1%}."), options=_SUMS)
 
 
-def _our_answer(image: Image.Image) -> tuple[str, float] | None:
+def _our_answer(image: Image.Image) -> tuple[tuple[str, float], ...]:
     for one in answers.models()[:1]:
         try:
-            said = answers.of_photo(cache.model(one.run.id), image).prediction
-            return said.top[0]
+            return answers.of_photo(cache.model(one.run.id), image).prediction.top
         except FashionError:
-            return None
-    return None
+            return ()
+    return ()

@@ -45,7 +45,7 @@ def experiment(lesson: Lesson, one: Experiment) -> list[Outcome]:
         found = lessons_results.in_order(one, found)
         active = any(run.status().active for run in found)
         cache.queue()  # a server that was restarted goes on serving its queue as soon as anyone looks
-        st.fragment(_live, run_every=1.0 if active else None, key=f"lesson-{group}-{active}")(
+        st.fragment(_live, run_every=2.0 if active else None, key=f"lesson-{group}-{active}")(
             lesson, one, [run.id for run in found], active
         )
         if not active:

@@ -53,9 +53,9 @@ def fit(
 ) -> Fitted:
     """The settings that make the most of so many seconds.
 
-    On Fashion-MNIST the longest recipe that fits, with more epochs than its own where there is time; otherwise, or with `keep_network`, the base settings
-    with as many epochs as fit and a learning rate that falls. Where one epoch is too long, it sees fewer pictures; where
-    fine-tuning is, only the head is trained. measured: from `estimate.measured_here`.
+    On Fashion-MNIST the longest recipe that fits, with more epochs than its own where there is time; otherwise, or with
+    `keep_network`, the base settings with as many epochs as fit and a learning rate that falls. Where one epoch is too
+    long, it sees fewer pictures; where fine-tuning is, only the head is trained. measured: from `estimate.measured_here`.
     """
     base = base.replace(seconds_limit=0)
 

@@ -9,6 +9,8 @@ import re
 
 from PIL import Image
 
+from fashion import heif_structure
+
 MAX_PIXELS_OF_JPEG = 60_000_000
 """Most pixels of a JPEG, read from the header; phones make 50 million. Decoded reduced, they need 1 to 8 bytes each."""
 MAX_PIXELS_OF_HEIC = 52_000_000
@@ -17,6 +19,9 @@ MAX_PIXELS = 25_000_000
 """Most pixels of any other file: WebP needs up to 17 bytes for each, HEIC of 10 bits or with transparency up to 19."""
 MAX_SCANS = 50
 """Most passes over the pixels of one JPEG; programs write 1 to 20. At 60 million pixels each takes 0.04 s."""
+MAX_COEFFICIENT_BYTES = 320_000_000
+"""Most memory for what a JPEG of several passes is collected in, two bytes per value: 50 million pixels of three full
+colours. With the usual halved colours they need half of it."""
 MAX_SEGMENTS = 2_000
 """Most segments of a JPEG; a large colour profile and all that a phone adds are some hundreds."""
 MAX_FILL_BYTES = 100_000
@@ -40,6 +45,9 @@ MAX_METADATA_BYTES = 1_000_000
 
 # 0xFF and a marker's number, but neither what stands for 0xFF within pixels (00) nor a restart within them (D0 to D7).
 _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_PROGRESSIVE = (0xC2, 0xC6, 0xCA, 0xCE)
+_FRAME_LENGTH = 8 + 3 * 4  # of up to four colours
 _START_OF_SCAN, _END_OF_IMAGE, _WITHOUT_LENGTH = 0xDA, 0xD9, (0x01, 0xD8)
 _TILE_WIDTH, _TILE_LENGTH, _PIECES = 322, 323, (273, 324)
 _DIRECTORIES = (0x8769, 0x8825)  # the tags that hold where others begin: EXIF, and the place
@@ -96,7 +104,7 @@ def excess(data: bytes) -> str:
     kind_of_film = data[8 : min(int.from_bytes(data[:4]), 256)]  # what a file of ISO's family says that it is
     if data[4:8] == b"ftyp" and b"avi" in kind_of_film and len(data) > MAX_AVIF_BYTES:
         return f"an AVIF of {len(data) / 1e6:.0f} MB"
-    return ""
+    return heif_structure.excess(data) if data[4:8] == b"ftyp" else ""
 
 
 def excess_of_metadata(image: Image.Image) -> str:
@@ -111,7 +119,8 @@ def _too_much_metadata(num_bytes: int) -> str:
 
 def _excess_of_jpeg(data: bytes) -> str:
     """Follows the segments of the first picture in the file, as a decoder would (ITU-T T.81, annex B)."""
-    position, num_segments, num_scans, num_fill_bytes = 2, 0, 0, 0
+    position, num_segments, num_scans, num_fill_bytes, num_coefficients = 2, 0, 0, 0, 0
+    progressive = False
     while marker := _MARKER.search(data, position):
         number = data[marker.end() - 1]
         if num_scans == 0:
@@ -122,6 +131,11 @@ def _excess_of_jpeg(data: bytes) -> str:
         num_scans += number == _START_OF_SCAN
         if num_scans > MAX_SCANS:
             return f"a JPEG of more than {MAX_SCANS} scans"
+        if number in _FRAMES:
+            progressive = number in _PROGRESSIVE
+            num_coefficients = _coefficients(data[marker.end() : marker.end() + _FRAME_LENGTH])
+        if 2 * num_coefficients > MAX_COEFFICIENT_BYTES and (progressive or num_scans > 1):
+            return f"a JPEG in several passes that takes {2 * num_coefficients / 1e6:,.0f} MB to put together"
         if num_segments > MAX_SEGMENTS:
             return f"a JPEG of more than {MAX_SEGMENTS:,} segments"
         if num_fill_bytes > MAX_FILL_BYTES:
@@ -130,6 +144,14 @@ def _excess_of_jpeg(data: bytes) -> str:
         if number not in _WITHOUT_LENGTH:
             position += int.from_bytes(data[position : position + 2])
     return ""
+
+
+def _coefficients(frame: bytes) -> int:
+    """How many numbers a JPEG of several passes is put together from: the header after its marker (T.81, B.2.2)."""
+    height, width = int.from_bytes(frame[3:5]), int.from_bytes(frame[5:7])
+    factors = [(byte >> 4, byte & 15) for byte in frame[9 : 8 + 3 * frame[7] : 3]] if len(frame) > 7 else []
+    full = max((across for across, _ in factors), default=0) * max((down for _, down in factors), default=0)
+    return width * height * sum(across * down for across, down in factors) // full if full else 0
 
 
 def _excess_of_tiff(data: bytes) -> str:

@@ -232,6 +232,41 @@ def test_the_pixels_and_the_further_pictures_of_a_gif_do_not_count():
     assert photos.read(data).size == (600, 600)
 
 
+def claiming(data: bytes, width: int, height: int) -> bytes:
+    """The same JPEG with another size in its header."""
+    (start,) = [place for kind in (b"\xff\xc0", b"\xff\xc2") if (place := data.find(kind)) >= 0]
+    return data[: start + 5] + struct.pack(">HH", height, width) + data[start + 9 :]
+
+
+@pytest.mark.parametrize(
+    ("mode", "subsampling", "size", "megabytes"),
+    [("CMYK", 0, (7680, 7680), 472), ("RGB", 0, (7680, 7680), 354), ("CMYK", 0, (6400, 6400), 328)],
+)
+def test_a_jpeg_in_passes_that_fills_the_memory_is_refused(mode, subsampling, size, megabytes):
+    """All of its numbers are collected before there is a picture: two bytes for each pixel and colour."""
+    plain = encoded(Image.new(mode, (64, 64)), "JPEG", progressive=True, subsampling=subsampling)
+
+    assert (
+        photo_structure.excess(claiming(plain, *size))
+        == f"a JPEG in several passes that takes {megabytes} MB to put together"
+    )
+
+
+@pytest.mark.parametrize(
+    ("mode", "options", "size"),
+    [
+        ("RGB", {"progressive": True, "subsampling": 0}, (8160, 6144)),  # a phone's 50 million
+        ("RGB", {"progressive": True, "subsampling": 2}, (7680, 7680)),
+        ("CMYK", {"progressive": False}, (7680, 7680)),
+    ],
+)
+def test_a_large_jpeg_that_needs_less_is_read(mode, options, size):
+    """With halved colours, or in one pass, the most pixels that are allowed fit."""
+    plain = encoded(Image.new(mode, (64, 64)), "JPEG", **options)
+
+    assert photo_structure.excess(claiming(plain, *size)) == ""
+
+
 @pytest.mark.parametrize("end", [b"", b"GIF89a", b"GIF89a\x01\x00\x01\x00\xff", b"\x89PNG\r\n\x1a\n\x00"])
 def test_a_gif_or_png_that_stops_anywhere_is_judged_without_an_error(end):
     """Damage is left to the decoder."""

@@ -223,7 +223,7 @@ def _correction(model: Predictor, picture: Picture) -> None:
 
 
 def bars(table: pd.DataFrame, classes: tuple[str, ...]) -> alt.LayerChart:
-    """The probability of each class as a bar with its number, in the order of the table; a line where "sure" begins.
+    """The probability of each class as a bar with its number, in the order of the table; a line where "unsure" ends.
 
     `table`: columns class and probability (0 to 1).
     """
@@ -248,7 +248,7 @@ def bars(table: pd.DataFrame, classes: tuple[str, ...]) -> alt.LayerChart:
     numbers = base.mark_text(align="left", dx=6, color=charts.MIDDLE_GREY).encode(
         text=alt.Text("probability:Q", format=".1%")
     )
-    limit = pd.DataFrame({"probability": [predictor.UNSURE_BELOW], "words": ["sure from here"]})
+    limit = pd.DataFrame({"probability": [predictor.UNSURE_BELOW], "words": ["unsure up to here"]})
     line = alt.Chart(limit).mark_rule(strokeDash=[4, 4], color=charts.MIDDLE_GREY).encode(x="probability:Q")
     words = (
         alt.Chart(limit)

@@ -3,10 +3,12 @@
 As `test_browser.py`, it needs Chromium, and is skipped without the shipped model.
 """
 
+import base64
 import csv
 import io
 import re
 
+import numpy as np
 import pillow_heif
 import pytest
 from PIL import Image
@@ -26,10 +28,10 @@ def _shipped():
         pytest.skip(f"the model {MODEL} does not come with this copy of the project")
 
 
-def phone_photo(label: int, file_format: str) -> dict:
+def phone_photo(label: int, file_format: str, side: int = 1100, place: tuple[int, int] = (50, 250)) -> dict:
     """A drawn garment on a portrait photo of 2 million pixels; as JPEG stored on its side, as phones do, with a place."""
     upright = Image.new("RGB", (1200, 1600), (205, 200, 190))
-    upright.paste(sketches.draw_colour(label, 5, 1100), (50, 250))
+    upright.paste(sketches.draw_colour(label, 5, side), place)
     exif = Image.Exif()
     if file_format == "JPEG":
         exif[0x0112] = 6
@@ -48,9 +50,20 @@ def expected(file: dict) -> tuple[str, float]:
     return said.label, said.probability
 
 
-def test_a_phone_photo_is_answered_upright_and_shows_where_the_network_looked(tab, tmp_path):  # noqa: F811
-    """Dropped on its side: the answer is that of the upright photo; the map follows the class and the strength."""
-    file = phone_photo(0, "JPEG")
+def warmest_place(src: str) -> tuple[float, float]:
+    """Where a map, as the page holds it, is lightest: from the left and from the top, 0 to 1."""
+    colours = np.asarray(Image.open(io.BytesIO(base64.b64decode(src.partition(",")[2]))).convert("L"))
+    row, column = np.unravel_index(colours.argmax(), colours.shape)
+    return column / colours.shape[1], row / colours.shape[0]
+
+
+@pytest.mark.parametrize(
+    ("file_format", "came"), [("JPEG", "turned by 90° to the right"), ("HEIF", "A HEIC file of")]
+)
+def test_a_phone_photo_is_answered_and_shows_where_the_network_looked(tab, tmp_path, file_format, came):  # noqa: F811
+    """A JPEG on its side or a HEIC: the answer is that of the upright photo; the map is warmest on the garment, and follows
+    the class and the strength."""
+    file = phone_photo(0, file_format, side=650, place=(60, 760))  # at the lower left
     label, _ = expected(file)
     with serving(tmp_path) as address:
         tab.goto(f"{address}/predict")
@@ -58,10 +71,10 @@ def test_a_phone_photo_is_answered_upright_and_shows_where_the_network_looked(ta
         expect(tab.get_by_text("What is it really?")).to_be_visible()
         settled(tab)
 
-        expect(tab.get_by_text("turned by 90° to the right")).to_be_visible()
+        expect(tab.get_by_text(came).first).to_be_visible()
         bars = tab.locator("[aria-label^='Bars: the probability']").first
         assert f"the highest is {label}," in bars.get_attribute("aria-label")
-        photo = tab.get_by_alt_text(re.compile("with the square that the network saw"))
+        photo = tab.get_by_alt_text(re.compile("with the part that the network saw"))
         assert photo.evaluate("image => image.naturalHeight > image.naturalWidth")
 
         heat = tab.locator("img.heat")
@@ -71,6 +84,10 @@ def test_a_phone_photo_is_answered_upright_and_shows_where_the_network_looked(ta
         expect(look).to_have_attribute("aria-pressed", "true")
         expect(heat).to_have_css("opacity", "0.65")
         first = heat.get_attribute("src")
+        across, down = warmest_place(first)
+        # The garment ends at 0.59 and begins at 0.47; a place of the map is an eighth of the square.
+        assert across < 0.59 + 0.13, "right of the garment"
+        assert down > 0.47 - 0.13, "above the garment"
         classes = tab.get_by_role("radiogroup", name="Class whose evidence is shown")
         classes.get_by_role("radio").nth(1).check(force=True)
         expect(heat).not_to_have_attribute("src", first)

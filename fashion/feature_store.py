@@ -272,13 +272,13 @@ def _training_command(architecture: str, image_size: int) -> str:
 # What a run can do
 
 
-def load(settings: RunSettings, side: int) -> datasets.Dataset:
-    """The photos at this size; where they are not here, what is known of them from the shipped vectors.
+def load(settings: RunSettings, side: int, fit: str = FIT) -> datasets.Dataset:
+    """The photos at this size, made square in this way; where they are not here, what is known of them from the shipped vectors.
 
     Raises DataError where neither will do for these settings.
     """
     try:
-        return clothing.load(side, FIT)
+        return clothing.load(side, fit)
     except DataError:
         known = shipped(settings.architecture, settings.image_size) if vectors_suffice(settings) else None
         if known is None:
@@ -316,6 +316,7 @@ def vectors_suffice(settings: RunSettings) -> bool:
         and settings.fine_tune == "none"
         and settings.views == 1
         and settings.judged_size == settings.image_size
+        and settings.predict_fit == FIT
         and not settings.mirror
     )
 

@@ -361,6 +361,12 @@ def chosen(split: datasets.Split, settings: RunSettings) -> datasets.Split:
     return datasets.Split(split.name, split.images[:count], split.labels[:count])
 
 
+def to_judge(split: datasets.Split, settings: RunSettings, side: int) -> tuple:
+    """Pictures and labels of a split; photos as squares of `side` pixels, made as the finished network will get them."""
+    images = split.images.at(side, settings.predict_fit) if isinstance(split.images, Photos) else split.images
+    return images, split.labels
+
+
 def predict(model: keras.Model, inputs, mirror: bool = False) -> np.ndarray:
     """Probabilities float32 (n, classes) for raw pictures uint8 (n, h, w) or (n, h, w, 3), `Photos`, or vectors (n, size).
 

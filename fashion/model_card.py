@@ -68,7 +68,7 @@ def _shape(one: RunSummary, card: dict) -> str:
     if len(card["image_shape"]) == 2:
         return f"Each is {side}x{side} grey pixels."
     learned = one.settings.image_size
-    if learned == side:
+    if learned == side and one.settings.predict_fit == "crop":
         return f"It sees the middle square of each in {side}x{side} pixels of three colours."
     return (
         f"It learned from squares of {learned}x{learned} pixels of three colours, and judges {side}x{side}."
@@ -103,6 +103,10 @@ def training(one: RunSummary) -> list[str]:
         words.append("Rare classes counted more while it learned.")
     if settings.averaging:
         words.append("Its numbers are the average of the last steps, which is steadier than any one of them.")
+    if settings.predict_fit == "between":
+        words.append(
+            "It gets photos half cropped, half squashed to a square, as in the mean of the random crops that it learned from."
+        )
     if settings.mirror:
         words.append("It judges each photo and its mirror image, and the mean counts.")
     if one.train_seconds is not None:
@@ -378,6 +382,11 @@ def limits(one: RunSummary, card: dict) -> list[str]:
         if "refusal" in card
         else "It names one of the ten all the same."
     )
+    seen = {
+        "crop": "It sees the middle square only.",
+        "between": "Of a long photo it does not see the ends.",
+        "squash": "It sees a long photo squashed.",
+    }[card.get("fit", "crop")]
     return [
         f"**Things that are not among its ten.** Bags, underwear, socks, jewellery, belts, jumpsuits: none were shown to it. {ten}",
         "**More than one garment.** It gives one answer for one photo. Somebody wearing a shirt, trousers and shoes is three "
@@ -386,8 +395,8 @@ def limits(one: RunSummary, card: dict) -> list[str]:
         f"**Other people's clothes.** All photos come from {_NUM_PEOPLE} volunteers, who mostly photographed what they had at "
         "home, laid out or hung up. From which countries, of which age or taste, nobody wrote down. What none of them owned, "
         "it does not know.",
-        "**Photos of another kind.** Worn clothes, shop windows, drawings, details and dark photos are strange to it. It sees "
-        "the middle square only.",
+        "**Photos of another kind.** Worn clothes, shop windows, drawings, details and dark photos are strange to it. "
+        f"{seen}",
         "**Borders between the kinds.** Where a shirt ends and outerwear begins, the people who gave the labels did not always "
         f"agree: {len(clothing.DOUBTFUL) - len(clothing.TWICE)} of all {sum(clothing.SPLIT_SIZES.values()):,} photos have another "
         "label in another list.",

@@ -64,14 +64,12 @@ def taking_turns(labels: np.ndarray) -> np.ndarray:
     return np.lexsort((labels, turn))
 
 
-def middle_marked(image: Image.Image) -> Image.Image:
-    """A photo, RGB, in which all but its middle square is pale: what cropping to a square leaves out."""
+def part_marked(image: Image.Image, box: tuple[float, float, float, float]) -> Image.Image:
+    """A photo, RGB, in which all but one part is pale: what cropping leaves out. box: as from `squares.part`."""
     pixels = np.asarray(image)
-    height, width = pixels.shape[:2]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
+    left, top, right, bottom = (int(edge) for edge in box)
     marked = (pixels * 0.25 + 0.75 * 200).astype(np.uint8)
-    marked[top : top + side, left : left + side] = pixels[top : top + side, left : left + side]
+    marked[top:bottom, left:right] = pixels[top:bottom, left:right]
     return Image.fromarray(marked)
 
 

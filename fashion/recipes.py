@@ -94,7 +94,14 @@ def beginnings(dataset: str) -> dict[str, RunSettings]:
     """Where to begin with these pictures: a name, and settings that belong together."""
     if dataset in PHOTOS:
         fine_tuned = PHOTO_DEFAULTS.replace(
-            batch_size=16, fine_tune="last", fine_tune_epochs=3, flip=True, crop=0.3, colour=0.2, rotate=10.0
+            batch_size=16,
+            fine_tune="last",
+            fine_tune_epochs=3,
+            flip=True,
+            crop=0.3,
+            colour=0.2,
+            rotate=10.0,
+            predict_fit="between",
         )
         return {
             "Head on stored vectors": PHOTO_DEFAULTS,

@@ -10,6 +10,7 @@ from typing import Any
 
 from fashion.errors import SettingsError
 from fashion.pretrained import BASES
+from fashion.squares import FITS
 
 SCRATCH = {
     "softmax": "Softmax regression",
@@ -349,6 +350,13 @@ FIELDS: dict[str, Field] = {
         "helps, since random crops show garments larger in training (Touvron et al. 2019).",
         int, 0, 320, 1,
     ),
+    "predict_fit": Field(
+        "Photo made square for prediction",
+        "How the finished network gets a photo that is not square. After random crops, which in training have all "
+        "proportions between the square's and the photo's, half cropped and half squashed is usually best.",
+        str,
+        choices=FITS,
+    ),
     "mirror": Field(
         "Judge mirrored too",
         "The finished network judges each photo and its mirror image, and the mean counts. Twice the time, and a "
@@ -357,7 +365,17 @@ FIELDS: dict[str, Field] = {
     ),
 }  # fmt: skip
 
-_OF_PHOTOS = ("classes", "image_size", "crop", "colour", "mixing", "clean_labels", "predict_size", "mirror")
+_OF_PHOTOS = (
+    "classes",
+    "image_size",
+    "crop",
+    "colour",
+    "mixing",
+    "clean_labels",
+    "predict_size",
+    "predict_fit",
+    "mirror",
+)
 _OF_SMALL_PICTURES = ("shift", "zoom")
 _OF_PRETRAINED = ("fine_tune", "views")
 RANDOM_CHANGES = ("flip", "rotate", "erase", "crop", "colour")

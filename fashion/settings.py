@@ -99,6 +99,7 @@ class RunSettings:
     device: str = "cpu"
     precision: str = "float32"
     predict_size: int = 0
+    predict_fit: str = "crop"
     mirror: bool = False
 
     def __post_init__(self) -> None:
@@ -167,8 +168,8 @@ class RunSettings:
                 f"{BASES[self.architecture].title} needs colour photos. Received: dataset={self.dataset!r}. Choose the "
                 "clothing photos, or another architecture."
             )
-        for name in ("crop", "colour", "mixing", "mirror", "clean_labels"):
-            if getattr(self, name):
+        for name in ("crop", "colour", "mixing", "predict_fit", "mirror", "clean_labels"):
+            if getattr(self, name) != getattr(RunSettings, name):
                 raise SettingsError(
                     f"`{name}` is for photos. Received: {name}={getattr(self, name)}, dataset={self.dataset!r}. Leave it out."
                 )
@@ -306,7 +307,7 @@ FIRST_CHANGES = {"flip": True, "crop": 0.3, "colour": 0.2}
 """Random changes of photos to begin with, where there should be some."""
 
 _PHOTOS_FROM_SCRATCH = PHOTO_DEFAULTS.replace(
-    architecture="resnet", image_size=96, epochs=10, **FIRST_CHANGES
+    architecture="resnet", image_size=96, epochs=10, predict_fit="between", **FIRST_CHANGES
 )
 
 HOMEWORK_DEFAULTS = RunSettings(

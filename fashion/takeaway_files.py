@@ -23,7 +23,8 @@ def preprocessing(card: dict) -> dict:
             "mirror": bool(card.get("mirror", False)),
             "temperature": card["temperature"],
             "temperature_used": True,
-            "about": "Turn the photo upright (EXIF), make it RGB, keep the middle square (crop) or all of it (squash), resize it. "
+            "about": "Turn the photo upright (EXIF), make it RGB, keep the middle square (crop), all of it (squash), or a middle part as long "
+            "as the square root of width times height (between), resize it. "
             "With mirror, the probabilities of the photo and of its mirror image are averaged. Then the logarithms of the "
             "probabilities are divided by the temperature and made probabilities again.",
         }
@@ -43,17 +44,19 @@ def preprocessing(card: dict) -> dict:
 
 _PIXELS_OF_PHOTO = """def pixels(file):
     photo = ImageOps.exif_transpose(Image.open(file)).convert("RGB")  # upright
-    side, (width, height) = min(photo.size), photo.size
-    corner = (width - side) / 2, (height - side) / 2
-    box = (*corner, corner[0] + side, corner[1] + side)  # the middle square
+    width, height = photo.size
+    PART
+    left, top = (width - wide) / 2, (height - high) / 2
     size = how["size"], how["size"]
+    box = (left, top, left + wide, top + high)
     return np.asarray(photo.resize(size, Image.Resampling.BICUBIC, box=box, reducing_gap=3.0), np.float32)
 """
-_PIXELS_SQUASHED = """def pixels(file):
-    photo = ImageOps.exif_transpose(Image.open(file)).convert("RGB")  # upright
-    size = how["size"], how["size"]
-    return np.asarray(photo.resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0), np.float32)
-"""
+_PARTS = {
+    "crop": "wide = high = min(photo.size)  # the middle square",
+    "between": "longer = (width * height) ** 0.5  # less than all, more than the middle square\n"
+    "    wide, high = min(width, longer), min(height, longer)",
+    "squash": "wide, high = photo.size  # all of it, squashed",
+}
 _PIXELS_28 = """def pixels(file):
     photo = ImageOps.exif_transpose(Image.open(file)).convert("L")  # upright and grey
     if photo.size == (28, 28):  # a picture of Fashion-MNIST itself
@@ -75,7 +78,7 @@ def prediction_program(card: dict) -> str:
     photos = bool(card) and sees_photos(card)
     way = _PIXELS_28
     if photos:
-        way = _PIXELS_OF_PHOTO if card.get("fit", feature_store.FIT) == "crop" else _PIXELS_SQUASHED
+        way = _PIXELS_OF_PHOTO.replace("PART", _PARTS[card.get("fit", feature_store.FIT)])
     mirrored = photos and card.get("mirror", False)
     answer = "(ask(image) + ask(image[:, ::-1])) / 2" if mirrored else "ask(image)"
     told = (

@@ -75,18 +75,31 @@ def photo(path, side=None):
         return ImageOps.exif_transpose(image).convert("RGB")
 
 
-def square(image, side):
-    """The middle square of a photo: uint8 (side, side, 3)."""
+def square(image, side):  #? crop_judged
+    """The middle square of a photo: uint8 (side, side, 3)."""  #? crop_judged
+def square(image, side, judged):  #? !crop_judged
+    """A photo as uint8 (side, side, 3): its middle square.  #? !crop_judged
+  #? !crop_judged
+    To be judged, it is as long as the mean, in proportions, of that square and the photo, and squashed.  #? between
+    To be judged, all of it is squashed.  #? squash
+    """  #? !crop_judged
     width, height = image.size
     shorter = min(width, height)
-    left, top = (width - shorter) / 2, (height - shorter) / 2
-    box = (left, top, left + shorter, top + shorter)
+    wide, high = shorter, shorter
+    if judged:  #? !crop_judged
+        longer = (width * height) ** 0.5  #? between
+        wide, high = min(width, longer), min(height, longer)  #? between
+        wide, high = width, height  #? squash
+    left, top = (width - wide) / 2, (height - high) / 2
+    box = (left, top, left + wide, top + high)
     return np.asarray(image.resize((side, side), Image.Resampling.BICUBIC, box=box, reducing_gap=3.0))
 
 
-def squares(paths, side):
+def squares(paths, side):  #? crop_judged
+def squares(paths, side, judged=False):  #? !crop_judged
     """Several photos: uint8 (n, side, side, 3)."""
-    return np.stack([square(photo(path), side) for path in paths])
+    return np.stack([square(photo(path), side) for path in paths])  #? crop_judged
+    return np.stack([square(photo(path), side, judged) for path in paths])  #? !crop_judged
 '''
 
 _SMALL_CHANGES = '''

@@ -29,7 +29,7 @@ from fashion import (
 )
 from fashion.batches import Batches, PhotoBatches
 from fashion.errors import DataError, JobError, ModelError
-from fashion.fitting import chosen, fit, predict, save, save_arrays
+from fashion.fitting import chosen, fit, predict, save, save_arrays, to_judge
 from fashion.pretrained import BASES, LICENCE
 from fashion.settings import FRAMEWORKS, HOMEWORK, PHOTOS, RunSettings
 from fashion.worker import Reporter, StopRequested
@@ -66,9 +66,9 @@ def train(run: runs.Run, settings: RunSettings, reporter: Reporter) -> None:
         settings,
         reporter,
         build=lambda: networks.build(settings, data.info.image_shape, num_classes),
-        batches=kind(split.images, split.labels, settings, num_classes),
-        validation=(data.validation.images, data.validation.labels),
-        test=(data.test.images, data.test.labels),
+        batches=kind(split.images, split.labels, settings, num_classes, said),
+        validation=to_judge(data.validation, settings, settings.image_size),
+        test=to_judge(data.test, settings, settings.image_size),
         # Its 160 MB after each of twenty short epochs would take longer than to begin anew.
         keep_last=settings.architecture != HOMEWORK,
     )
@@ -89,7 +89,7 @@ def finish(run: runs.Run, settings: RunSettings, reporter: Reporter, export: boo
     gc.collect()  # the network that was trained, and its optimizer, go before the best one comes
     keras.mixed_precision.set_global_policy("float32")
     best = keras.saving.load_model(run.folder / "model.keras", compile=False, safe_mode=True)
-    data = load(settings, settings.judged_size)
+    data = load(settings, settings.judged_size, settings.predict_fit)
     num_classes = len(data.info.classes)
     known, no_export = None, "" if export else NOT_EXPORTED
     if settings.pretrained:
@@ -124,7 +124,9 @@ def finish(run: runs.Run, settings: RunSettings, reporter: Reporter, export: boo
     if no_export or settings.pretrained:
         card["no_export"] = no_export
     if settings.pretrained:
-        card |= {"fit": feature_store.FIT, "features": transfer.features_record(run)}
+        card |= {"features": transfer.features_record(run)}
+    if settings.dataset in PHOTOS:
+        card["fit"] = settings.predict_fit
     if settings.pretrained and not no_export:
         reporter.update(phase="comparing")
         card["refusal"] = transfer.write_neighbours(run, settings, model, data)
@@ -183,11 +185,11 @@ def _test_epoch(job: runs.Run, run: runs.Run, epoch: int, reporter: Reporter, ex
     os.replace(made.folder, target)
 
 
-def load(settings: RunSettings, side: int) -> datasets.Dataset:
+def load(settings: RunSettings, side: int, fit: str = feature_store.FIT) -> datasets.Dataset:
     """The dataset of a run; photos as squares of `side` pixels."""
     if settings.pretrained:
-        return feature_store.load(settings, side)
-    data = clothing.load(side) if settings.dataset in PHOTOS else _small_pictures(settings.dataset)
+        return feature_store.load(settings, side, fit)
+    data = clothing.load(side, fit) if settings.dataset in PHOTOS else _small_pictures(settings.dataset)
     return datasets.of_classes(data, settings.class_names)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from fashion import feature_store, features, neighbours, networks, refusal, runs
 from fashion.batches import PhotoBatches, VectorBatches
 from fashion.datasets import Dataset, Split
-from fashion.fitting import chosen, fit, predict, save_arrays
+from fashion.fitting import chosen, fit, predict, save_arrays, to_judge
 from fashion.neighbours import Neighbours
 from fashion.pretrained import weights_argument
 from fashion.settings import FIELDS, RunSettings
@@ -38,7 +38,7 @@ def train(run: runs.Run, settings: RunSettings, reporter: Reporter) -> None:
         run.folder / "head.json"
     )  # and how many epochs it took, since early stopping may have ended it
     if not (tuning and head_is_done.exists()):
-        _train_head(run, settings, reporter, data)
+        _train_head(run, settings, reporter, data, said)
         runs.write_json(head_is_done, {"epochs": len(run.log())})
     if not tuning:
         return
@@ -60,14 +60,16 @@ def train(run: runs.Run, settings: RunSettings, reporter: Reporter) -> None:
         ),
         reporter,
         build=build,
-        batches=PhotoBatches(split.images, split.labels, settings, num_classes),
-        validation=(data.validation.images.at(settings.judged_size), data.validation.labels),
-        test=(data.test.images.at(settings.judged_size), data.test.labels),
+        batches=PhotoBatches(split.images, split.labels, settings, num_classes, said),
+        validation=to_judge(data.validation, settings, settings.judged_size),
+        test=to_judge(data.test, settings, settings.judged_size),
         first_epoch=head_epochs,
     )
 
 
-def _train_head(run: runs.Run, settings: RunSettings, reporter: Reporter, data: Dataset) -> None:
+def _train_head(
+    run: runs.Run, settings: RunSettings, reporter: Reporter, data: Dataset, said: np.ndarray | None
+) -> None:
     started = time.perf_counter()
     vectors = features.vectors(settings, data, reporter)
     seconds = time.perf_counter() - started
@@ -86,7 +88,7 @@ def _train_head(run: runs.Run, settings: RunSettings, reporter: Reporter, data: 
         _for_photos(len(split), settings),
         reporter,
         build=build,
-        batches=VectorBatches(vectors.train[:, rows], split.labels, settings, num_classes),
+        batches=VectorBatches(vectors.train[:, rows], split.labels, settings, num_classes, said),
         validation=(vectors.validation, data.validation.labels),
         test=(vectors.test, data.test.labels),
         keep_last=False,

@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
+import photo_models
 import pytest
 from run_folders import LOG, write_arrays
 from streamlit.testing.v1 import AppTest
@@ -165,6 +166,7 @@ def test_a_link_with_all_settings_restores_them():
         architecture="mobilenetv2-035", image_size=200, predict_size=224, mirror=True, fine_tune="last",
         fine_tune_epochs=4, fine_tune_rate=0.0002, flip=True, crop=0.3, colour=0.2, rotate=10.0, erase=0.1, mixing=0.5,
         balance=0.5, clean_labels=True, views=2, epochs=7, batch_size=16, learning_rate=0.002, inner_width=96, seed=3,
+        predict_fit="between",
     )  # fmt: skip
 
     at = opened(**{name: str(value) for name, value in settings.to_json().items()})

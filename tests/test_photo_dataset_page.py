@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from fashion import clothing, clothing_files, datasets
+from fashion import clothing, clothing_files, datasets, pictures, squares
 from fashion.ui import charts, components, photo_dataset_view, state
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -123,7 +123,7 @@ def test_one_photo_is_shown_as_sent_and_as_networks_get_it(photos, shown):
         "299 px: 268,203 numbers",
     ]
     assert "loses 33 % of this photo at top and bottom" in text
-    assert len(shown["_fits"]["images"]) == 3
+    assert len(shown["_fits"]["images"]) == 4
     channels = at.table[0].value.set_index("Channel")
     assert channels.loc["red", "Lowest"] == 0
     assert abs(channels.loc["red", "Highest"] - 181) <= 2
@@ -306,7 +306,7 @@ def test_a_photo_as_text_is_a_jpeg_of_the_same_size():
 
 def test_what_cropping_loses_is_pale():
     """Of a black photo of 4 x 10 pixels, three rows at each end become grey; the middle stays."""
-    marked = np.asarray(photo_dataset_view.pictures.middle_marked(Image.new("RGB", (4, 10))))
+    marked = np.asarray(pictures.part_marked(Image.new("RGB", (4, 10)), squares.part((4, 10))))
 
     assert marked[3:7].max() == 0
     assert marked[:3].min() == marked[7:].min() == 150

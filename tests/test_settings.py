@@ -132,6 +132,7 @@ def test_schedules_follow_their_definition(schedule, rates):
         ({"image_size": 224}, "The pictures of fashion-mnist are 28x28. Received: image_size=224"),
         ({"architecture": "efficientnetv2-b0"}, "EfficientNetV2-B0 needs colour photos"),
         ({"colour": 0.2}, "`colour` is for photos. Received: colour=0.2"),
+        ({"predict_fit": "between"}, "`predict_fit` is for photos. Received: predict_fit=between"),
     ],
 )
 def test_photos_and_small_pictures_have_settings_of_their_own(values, words):

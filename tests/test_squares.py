@@ -35,6 +35,21 @@ def test_squashing_keeps_everything():
     assert (square[32:] == (0, 0, 255)).all()
 
 
+def test_between_the_two_loses_half_of_the_ends_and_half_of_the_proportions():
+    """Of a photo twice as high as wide, 283 of 400 rows stay: 41 of the red 100, which fill an eighth and more of the square."""
+    photo = _stripes(200, 400)
+
+    left, top, right, bottom = squares.part(photo.size, "between")
+    square = squares.square(photo, 100, "between")
+
+    assert (left, right) == (0, 200)
+    assert (top, bottom) == pytest.approx((58.58, 341.42), abs=0.01)
+    assert (square[:13] == (255, 0, 0)).all()
+    assert (square[17:83] == 255).all()
+    assert (square[87:] == (0, 0, 255)).all()
+    assert squares.part((300, 300), "between") == (0, 0, 300, 300)
+
+
 def test_a_fine_pattern_becomes_its_mean():
     """Black and white lines of one pixel turn grey when shrunk, not into another pattern."""
     lines = np.zeros((400, 400, 3), np.uint8)
@@ -52,5 +67,5 @@ def test_an_enlarged_photo_has_the_size_asked_for():
 
 def test_another_fit_is_refused():
     """The message names what there is."""
-    with pytest.raises(ValueError, match="must be one of crop, squash. Received: 'pad'"):
+    with pytest.raises(ValueError, match="must be one of crop, between, squash. Received: 'pad'"):
         squares.square(Image.new("RGB", (30, 40)), 96, "pad")

@@ -15,7 +15,7 @@ from PIL import Image
 from run_folders import change_card, make_run
 from runs_page import labels, open_page, toy_machine, words
 
-from fashion import evaluation, jobs, runs, takeaway, takeaway_proof
+from fashion import evaluation, jobs, runs, squares, takeaway, takeaway_proof
 from fashion.errors import ModelError, RunError
 from fashion.takeaway_files import prediction_program, preprocessing
 
@@ -207,12 +207,10 @@ def function_of(card: dict, name: str, how: dict) -> object:
     return space[name]
 
 
-@pytest.mark.parametrize("fit", ["crop", "squash"])
+@pytest.mark.parametrize("fit", squares.FITS)
 @pytest.mark.parametrize("size", [(90, 120), (640, 200)])
 def test_predict_py_makes_of_a_photo_the_very_pixels_of_the_app(tmp_path, fit, size):
     """Upright, cut or squashed, resized: to the last bit."""
-    from fashion import squares
-
     card = {"image_shape": [64, 64, 3], "fit": fit, "temperature": 1.0, "mirror": True}
     pixels = np.random.default_rng(1).integers(0, 256, (*size, 3), dtype=np.uint8)
     exif = Image.Exif()

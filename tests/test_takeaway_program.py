@@ -12,7 +12,7 @@ import pytest
 from clothing_folder import files, write
 from PIL import Image
 
-from fashion import architectures, datasets, photo_augmentation
+from fashion import architectures, datasets, photo_augmentation, squares
 from fashion.architectures import Layer
 from fashion.augmentation import Augmentation
 from fashion.errors import SettingsError
@@ -39,13 +39,13 @@ SETTINGS = {
     "only hidden rectangles": DEFAULTS.replace(erase=0.5, optimizer="adamw"),
     "drawings": DEFAULTS.replace(dataset="sketches", zoom=0.2),
     "photos": SCRATCH_PHOTOS.replace(crop=0.3, mixing=0.5, augment_from=1, augment_validation=True, num_train=500),
-    "mixed only": SCRATCH_PHOTOS.replace(mixing=0.5, augment_from=1, architecture="resnet", predict_size=80, mirror=True),
+    "mixed only": SCRATCH_PHOTOS.replace(mixing=0.5, augment_from=1, architecture="resnet", predict_fit="squash", mirror=True),
     "homework": SCRATCH_PHOTOS.replace(architecture=HOMEWORK, classes="pants,shirt", dropout=0.2),
     **{name: PHOTO_DEFAULTS.replace(architecture=name) for name in ARCHITECTURES if name not in SCRATCH and name != HOMEWORK},
     "views": PHOTO_DEFAULTS.replace(views=3, flip=True, erase=0.2, inner_width=100, dropout=0.0),
     "tuned": PHOTO_DEFAULTS.replace(
         architecture="mobilenetv2-035", fine_tune="last", flip=True, crop=0.3, colour=0.2, rotate=10, mixing=0.5, erase=0.1,
-        averaging=True, mirror=True, predict_size=256, balance=0.3, augment_validation=True, precision="mixed_bfloat16",
+        averaging=True, mirror=True, predict_size=256, predict_fit="between", balance=0.3, augment_validation=True, precision="mixed_bfloat16",
         watch_test=True, schedule="cosine", framework="jax", device="gpu:1",
     ),
     "tuned without changes": PHOTO_DEFAULTS.replace(fine_tune="all", framework="torch"),
@@ -155,6 +155,18 @@ def test_photos_are_changed_as_in_the_run(change):
         received = made["changed"](image, 64, np.random.default_rng(seed))
         # Sums in another order move a place by a rounding error, which may carry a pixel over.
         assert np.abs(received.astype(int) - expected).max() <= 1
+
+
+@pytest.mark.parametrize("fit", squares.FITS)
+def test_photos_are_made_square_as_in_the_run(fit):
+    """For training the middle, to be judged as the settings say."""
+    image = Image.fromarray(np.random.default_rng(5).integers(0, 256, (90, 120, 3), dtype=np.uint8))
+    made = functions(program(SCRATCH_PHOTOS.replace(predict_fit=fit)), "square", "squares")
+
+    judged = () if fit == "crop" else (True,)
+    np.testing.assert_array_equal(made["square"](image, 64, *judged), squares.square(image, 64, fit))
+    if judged:
+        np.testing.assert_array_equal(made["square"](image, 64, False), squares.square(image, 64, "crop"))
 
 
 def test_photos_are_mixed_as_in_the_run():

@@ -66,7 +66,13 @@ def machine(tmp_path_factory):
             first=_trained(TINY),
             again=_trained(TINY),
             tuned=_trained(
-                TINY.replace(fine_tune="last", fine_tune_epochs=1, num_train=100, clean_labels=True)
+                TINY.replace(
+                    fine_tune="last",
+                    fine_tune_epochs=1,
+                    num_train=100,
+                    clean_labels=True,
+                    predict_fit="between",
+                )
             ),
         )
 
@@ -111,6 +117,18 @@ def test_fine_tuning_goes_on_where_the_head_ended(machine):
     assert card["features"]["source"] == "stored"
     assert machine.tuned.log().epoch.tolist() == [1, 2, 3, 4, 5, 6, 7]
     assert machine.tuned.can_predict
+
+
+@pytest.mark.slow
+def test_a_network_is_tested_on_photos_made_square_as_for_its_users(machine):
+    """Half cropped, half squashed, as its settings say and its card tells the page."""
+    assert machine.tuned.card()["fit"] == "between"
+    photos = clothing.load(64, "between").test.images
+    said = Predictor(machine.tuned).predict(photos[:])
+    stored = machine.tuned.evaluation()["test_probabilities"].astype(np.float32)
+    assert np.abs(said - stored).max() < 0.03
+    cropped = Predictor(machine.tuned).predict(clothing.load(64).test.images[:])
+    assert np.abs(cropped - stored).max() > 0.03
 
 
 @pytest.mark.slow

@@ -156,10 +156,11 @@ def _cropped_and_squashed(photo, label: str) -> None:
     st.markdown(
         f"Cropping keeps the proportions and loses {100 * lost:.0f} % of this photo at {ends} (pale below). Squashing keeps "
         f"everything and makes it {100 * lost:.0f} % {'lower' if photo.height > photo.width else 'narrower'}. The course "
-        "squashes; this app crops, for training and for your own photos alike."
+        "squashes; this app crops for training, and judges photos half cropped and half squashed with a network that learned "
+        "from random crops."
     )
     side = 224
-    marked = pictures.middle_marked(photo)
+    marked = pictures.part_marked(photo, squares.part(photo.size))
     marked.thumbnail((300, 300))
     components.picture_grid(
         [
@@ -171,6 +172,7 @@ def _cropped_and_squashed(photo, label: str) -> None:
         alts=[
             f"The whole photo of the {label}, its {ends} pale",
             f"The {label}, cropped to the middle square",
+            f"The {label}, half cropped, half squashed",
             f"The {label}, squashed to a square",
         ],
         size="max(9.5rem, 30%)",

@@ -1,4 +1,4 @@
-"""A photo to look at closely: the square that the network saw, and, on demand, where in it a class was found.
+"""A photo to look at closely: the part that the network saw, and, on demand, where in it a class was found.
 
 The maps of all classes go to the browser at once (0.5 kB each), so that choosing a class and moving the strength
 answer without a round trip. What the maps mean is in `explain.py`.

@@ -27,8 +27,8 @@ _EXAMPLE_SIDE = 120
 
 _WHAT_HELPS = {
     True: (
-        "One garment, whole, from the front, laid flat or hung up, in the middle of the photo: what lies outside the middle "
-        "square is not seen. Nobody wearing it, and no other clothes beside it."
+        "One garment, whole, from the front, laid flat or hung up, in the middle of the photo: the ends of a long photo "
+        "are not seen. Nobody wearing it, and no other clothes beside it."
     ),
     False: (
         "One garment, whole, from the front, laid flat or hung up, upright. An even background that differs from it. No "
@@ -181,7 +181,7 @@ def photo(model: Predictor, picture: Picture, said: Answer) -> None:
         picture.image,
         id=f"{model.name} {picture.key}",
         uri=picture.uri,
-        alt=f"{picture.name}, with the square that the network saw",
+        alt=f"{picture.name}, with the part that the network saw",
         answer=said,
         classes=model.classes,
         box=said.box,
@@ -252,7 +252,7 @@ def bars(table: pd.DataFrame, classes: tuple[str, ...]) -> alt.LayerChart:
     line = alt.Chart(limit).mark_rule(strokeDash=[4, 4], color=charts.MIDDLE_GREY).encode(x="probability:Q")
     words = (
         alt.Chart(limit)
-        .mark_text(align="left", dx=5, fontSize=10, color=charts.MIDDLE_GREY)
+        .mark_text(align="right", dx=-5, fontSize=10, color=charts.MIDDLE_GREY)
         .encode(x="probability:Q", y=alt.value(alt.expr("height - 8")), text="words:N")
     )
     return (filled + numbers + line + words).properties(height=alt.Step(22))

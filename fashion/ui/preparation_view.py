@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 from PIL import ImageDraw
 
-from fashion import pictures, squares
+from fashion import pictures
 from fashion.answers import Answer
 from fashion.predictor import Predictor
 from fashion.ui import components, photo_viewer, prediction_view, state
@@ -41,17 +41,22 @@ def _colour_steps(model: Predictor, picture: Picture, said: Answer) -> None:
     steps = [("Upright", _came_as(picture), reduced(image, _STEP_SIDE))]
     left, top, right, bottom = (round(edge) for edge in said.box)
     if (right - left, bottom - top) != image.size:
-        marked = pictures.middle_marked(image)
+        marked = pictures.part_marked(image, said.box)
         ImageDraw.Draw(marked).rectangle((left, top, right - 1, bottom - 1), outline="white", width=3)
         share = 1 - (right - left) * (bottom - top) / (image.width * image.height)
-        words = f"The middle square stays; the pale {share:.0%} of the photo is not seen."
+        kept = "The middle square" if right - left == bottom - top else "The middle"
+        words = f"{kept} stays; the pale {share:.0%} of the photo is not seen."
         steps.append(("Cropped", words, reduced(marked, _STEP_SIDE)))
-    elif image.width != image.height:
-        words = "The whole photo is squeezed to a square, so its proportions change."
-        steps.append((squares.FITS["squash"], words, said.pixels))
-    times = (right - left) / side
+    if right - left != bottom - top:
+        width, height = right - left, bottom - top
+        what = "The whole photo" if (width, height) == image.size else "What is left"
+        less = (
+            f"{1 - min(width, height) / max(width, height):.0%} {'lower' if height > width else 'narrower'}"
+        )
+        steps.append(("Squashed", f"{what} is squeezed to a square and gets {less}.", said.pixels))
+    across, down = (right - left) / side, (bottom - top) / side
     words = f"{side} by {side} pixels of three colours: what the network sees. " + (
-        f"Each averages about {times:.1f} by {times:.1f} of the photo." if times > 1 else ""
+        f"Each averages about {across:.1f} by {down:.1f} of the photo." if across > 1 and down > 1 else ""
     )
     steps.append(("Resized", words, said.pixels))
     if model.mirror:

@@ -8,7 +8,7 @@ import itertools
 
 import streamlit as st
 
-from fashion import datasets, machine, presets, summary
+from fashion import answers, datasets, machine, presets, summary
 from fashion.errors import SettingsError
 from fashion.pretrained import BASES
 from fashion.recipes import beginnings
@@ -29,7 +29,7 @@ from fashion.settings import (
     named_in_link,
     parse_value,
 )
-from fashion.ui import cache, components, state
+from fashion.ui import cache, components, model_choice, state
 
 FIRST = ("dataset",)
 """What is chosen before everything else, since it decides which settings there are."""
@@ -43,6 +43,7 @@ TABS = {
         "inner_width",
         "dropout",
         "predict_size",
+        "predict_fit",
         "mirror",
     ),
     "Learning": (

@@ -165,7 +165,7 @@ def _epoch_rows(one: Record, group: list[dict[str, Any]]) -> list[dict[str, Any]
     for number in range(num_epochs):
         epochs = [run["epochs"][number] for run in group]
         accuracies = [epoch["test_correct"] / n for epoch in epochs]
-        low, high = _mean_interval(accuracies)
+        low, high = mean_interval(accuracies)
         if len(group) == 1:
             low, high = evaluation.wilson_interval(epochs[0]["test_correct"], n)
         rows.append(
@@ -196,7 +196,7 @@ def _is_peer(run: dict[str, Any]) -> bool:
     return bool(run["source"])
 
 
-def _mean_interval(values: list[float]) -> tuple[float, float]:
+def mean_interval(values: list[float]) -> tuple[float, float]:
     """The 95 % t interval of the mean; without end for a single value."""
     if len(values) < 2:
         return -math.inf, math.inf
@@ -339,7 +339,7 @@ def _ratio(one: Record, claim: Claim, baseline: list, ours: list[list]) -> dict[
         if run["seed"] in chosen:
             both = _reached(one, [run], claim.against), _reached(one, [chosen[run["seed"]]], claim.target)
             pairs += [both[0] / both[1]] if all(both) else []
-    low, high = _mean_interval(pairs) if len(pairs) > 1 else (math.nan, math.nan)
+    low, high = mean_interval(pairs) if len(pairs) > 1 else (math.nan, math.nan)
     ends = {group[0]["recipe"]: _epoch_rows(one, group)[-1]["accuracy"] for group in ours}
     best = max(ends, key=ends.get)
     return {
@@ -376,7 +376,7 @@ def peak_shares(records: Sequence[Record]) -> pd.DataFrame:
             if _is_peer(group[0]) or not shares:
                 continue
             precision = (group[0].get("settings") or {}).get("precision", "float32")
-            low, high = _mean_interval(shares) if len(shares) > 1 else (math.nan, math.nan)
+            low, high = mean_interval(shares) if len(shares) > 1 else (math.nan, math.nan)
             mean = statistics.fmean(shares)
             rows.append(
                 {

@@ -17,6 +17,7 @@ from fashion import (
     benchmark,
     benchmark_accuracy,
     benchmark_fit,
+    benchmark_fused,
     benchmark_picture,
     benchmark_recipes,
     benchmark_transfer,
@@ -55,6 +56,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     size.add_argument(
         "--transfer", action="store_true", help="instead: how long transfer learning takes on clothing photos"
+    )
+    size.add_argument(
+        "--fused",
+        action="store_true",
+        help="instead: what the fused batch normalization saves in fine-tuning",
     )
     size.add_argument(
         "--plan", type=Path, metavar="FILE", help="a plan of your own: JSON as under `plan` in a results file"
@@ -101,6 +107,8 @@ def command_line(options: argparse.Namespace) -> int:
     """
     if options.transfer:
         return benchmark_transfer.command_line(options)
+    if options.fused:
+        return benchmark_fused.command_line(options)
     if options.show is not None:
         return benchmark_words.show(options.show, sys.stderr if options.json else sys.stdout)
     if options.picture:

@@ -327,6 +327,10 @@ def fit(
             snapshots.forget_after(run, 0)
         model = build()
         networks.compile_for_training(model, settings, num_classes, steps_per_call)
+    if isinstance(batches, PhotoBatches) and settings.framework == "tensorflow" and settings.device == "cpu":
+        from fashion import fused  # imports TensorFlow, which the other frameworks do without
+
+        fused.fuse_normalization(model)
     recorder = Recorder(run, settings, reporter, batches, validation, first_epoch, keep_last, test)
     if recorder.complete:
         return

@@ -9,7 +9,7 @@ from fashion.ui import frame
 # Only worker processes load these: they import Keras.
 WORKER_ONLY = {
     f"fashion.{name}"
-    for name in ("batches", "export", "features", "fitting", "networks", "training", "transfer")
+    for name in ("batches", "export", "features", "fitting", "fused", "networks", "training", "transfer")
 }
 FRAMEWORKS = ("tensorflow", "keras", "torch", "jax")
 

@@ -1,7 +1,7 @@
 """What a network is fed while it trains: batches of pictures, photos or stored vectors. For worker processes only.
 
 All shuffle anew for each epoch from (seed, epoch), so that a resumed run sees what the uninterrupted one would have.
-A batch is (inputs, float32 one-hot labels), with float32 weights of the pictures as a third where classes are weighted;
+A batch is (inputs, float32 one-hot labels, or what teachers make of them), with float32 weights of the pictures as a third where classes are weighted;
 the incomplete last batch of an epoch is left out.
 Augmentation happens here, in NumPy and Pillow on uint8 values, so that one code serves all frameworks.
 """
@@ -9,7 +9,7 @@ Augmentation happens here, in NumPy and Pillow on uint8 values, so that one code
 import keras
 import numpy as np
 
-from fashion import photo_augmentation
+from fashion import photo_augmentation, teachers
 from fashion.augmentation import Augmentation
 from fashion.clothing import Photos
 from fashion.errors import SettingsError
@@ -20,7 +20,15 @@ from fashion.settings import RunSettings
 class Batches(keras.utils.PyDataset):
     """The 28x28 pictures, uint8 (n, 28, 28)."""
 
-    def __init__(self, inputs, labels: np.ndarray, settings: RunSettings, num_classes: int):
+    def __init__(
+        self,
+        inputs,
+        labels: np.ndarray,
+        settings: RunSettings,
+        num_classes: int,
+        said: np.ndarray | None = None,
+    ):
+        """said: what teachers say of these pictures, float32 (n, classes), where there are any."""
         super().__init__(workers=1, max_queue_size=8)
         if len(labels) < settings.batch_size:
             raise SettingsError(
@@ -28,7 +36,7 @@ class Batches(keras.utils.PyDataset):
                 f"batch_size={settings.batch_size}. Choose a smaller batch size, or more training pictures."
             )
         self.inputs = inputs
-        self.targets = np.eye(num_classes, dtype=np.float32)[labels]
+        self.targets = teachers.targets(labels, num_classes, said)
         self.class_weights = class_weights(labels, num_classes, settings.balance)
         self.settings = settings
         self.shuffle(epoch=0)

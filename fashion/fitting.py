@@ -265,7 +265,7 @@ class Recorder(keras.callbacks.Callback):
         before = self.run.probes()
         kept = before["probabilities"][: self.epoch] if before else probabilities[None][:0]
         together = np.concatenate([kept, probabilities[None]]).astype(np.float16)
-        save_arrays(self.run.folder / "probes.npz", indices=self.probe_indices, probabilities=together)
+        runs.write_arrays(self.run.folder / "probes.npz", indices=self.probe_indices, probabilities=together)
 
     def _write_step(self, steps: int, logs: dict) -> None:
         """Progress, and a row of the live curve: means since the last row, since Keras' are means since the epoch began."""
@@ -425,12 +425,6 @@ def _append(path, columns: tuple[str, ...], row: dict) -> None:
     writer.writerow({name: f"{value:.6g}" for name, value in row.items()})
     with open(path, "a", encoding="utf-8") as file:
         file.write(text.getvalue())
-
-
-def save_arrays(path, **arrays: np.ndarray) -> None:
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)
-    runs.write_bytes(path, buffer.getvalue())
 
 
 def choose_steps_per_call(settings: RunSettings, batches: Batches) -> int:

@@ -99,6 +99,11 @@ def training(one: RunSummary) -> list[str]:
         )
     if settings.label_smoothing:
         words.append(f"It was asked for {1 - settings.label_smoothing:.0%} certainty, not for all of it.")
+    if settings.teachers:
+        names = " and ".join(settings.teacher_names)
+        words.append(
+            f"Half of what it was asked for is the label, half what {names} said of the same {pictures_word(settings)}."
+        )
     if settings.balance:
         words.append("Rare classes counted more while it learned.")
     if settings.averaging:

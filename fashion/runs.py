@@ -42,7 +42,7 @@ _SHIPPED_FILES = (
     "settings.json", "log.csv", "steps.csv", "probes.npz", "evaluation.npz", "model.keras", "model.tflite",
 )  # fmt: skip
 # What only runs on photos have.
-_SHIPPED_FILES_OF_PHOTOS = ("head.json", "head.npz", "neighbours.npz", "refusal.npz")
+_SHIPPED_FILES_OF_PHOTOS = ("head.json", "head.npz", "neighbours.npz", "refusal.npz", "teachers.npz")
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[a-z0-9-]{1,24}-[0-9a-f]{4}")
 _SHIPPED_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
 EPOCH = "_epoch-"
@@ -64,9 +64,9 @@ class Status:
     """Where a run stands. Times are Unix seconds; None where that has not happened.
 
     `phase` says in a word what a running worker does: waiting (it has other runs of the same group to do first),
-    starting, features (photos pass through a pretrained network), training, testing, exporting.
+    starting, teachers (other models are asked), features (photos pass through a pretrained network), training, testing, exporting.
     `task` is what the worker is to do: one of TASKS. One worker does the runs of a `group` one after another.
-    `epoch` counts finished epochs; `step` counts within the current one, and photos while there are features.
+    `epoch` counts finished epochs; `step` counts within the current one, and pictures before the first.
     """
 
     state: str = "queued"
@@ -95,8 +95,8 @@ class Status:
 
     @property
     def fraction(self) -> float:
-        """How much of the training is done, 0 to 1; while there are features, how much of them."""
-        if self.phase == "features":
+        """How much of the training is done, 0 to 1; before it, how much of the teachers' answers, or of the features."""
+        if self.phase in ("teachers", "features"):
             return min(self.step / self.num_steps, 1.0) if self.num_steps else 0.0
         if not self.num_epochs or not self.num_steps:
             return 0.0
@@ -204,12 +204,12 @@ class Run:
 
     def probes(self) -> dict[str, np.ndarray] | None:
         """The probe pictures: indices (p,) into validation, probabilities float32 (epochs, p, classes)."""
-        return _read_arrays(self.folder / "probes.npz", ("indices", "probabilities"))
+        return read_arrays(self.folder / "probes.npz", ("indices", "probabilities"))
 
     def evaluation(self) -> dict[str, np.ndarray] | None:
         """Class probabilities (n, classes) and labels (n,) of validation and test, of the best epoch."""
         names = ("validation_probabilities", "validation_labels", "test_probabilities", "test_labels")
-        return _read_arrays(self.folder / "evaluation.npz", names)
+        return read_arrays(self.folder / "evaluation.npz", names)
 
     @property
     def has_model(self) -> bool:
@@ -421,7 +421,15 @@ def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     return table.dropna().reset_index(drop=True)
 
 
-def _read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray] | None:
+def write_arrays(path: Path, **arrays: np.ndarray) -> None:
+    """Write named arrays as one .npz file, in one step."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    write_bytes(path, buffer.getvalue())
+
+
+def read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray] | None:
+    """What `write_arrays` wrote; None where there is no such file. Raises RunError for a damaged one."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in names}

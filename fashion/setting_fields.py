@@ -363,6 +363,13 @@ FIELDS: dict[str, Field] = {
         "little more accurate.",
         bool,
     ),
+    "teachers": Field(
+        "Learn from a teacher",
+        "Another finished model, whose answers count as much as the labels: it says what else a garment might be, which a "
+        "label does not. So a small network comes nearer to a large one (distillation: Hinton et al. 2015). A teacher with "
+        "habits of its own passes them on, too.",
+        str,
+    ),
 }  # fmt: skip
 
 _OF_PHOTOS = (

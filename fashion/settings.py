@@ -7,6 +7,7 @@ asked for.
 import dataclasses
 import json
 import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +41,8 @@ __all__ = [
 ]
 
 MIN_IMAGE_SIZE = 64
+MAX_TEACHERS = 3
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
 _OF_ONE_SIZE = ("softmax", "mlp", "strided", "cnn", HOMEWORK)
 RANGE_TEST_BEGINS = 1e-6
 """The learning rate with which a range test begins; it ends with the run's own."""
@@ -101,6 +104,7 @@ class RunSettings:
     predict_size: int = 0
     predict_fit: str = "crop"
     mirror: bool = False
+    teachers: str = ""
 
     def __post_init__(self) -> None:
         for name, field in FIELDS.items():
@@ -135,6 +139,7 @@ class RunSettings:
         self._check_classes()
         self._check_judged_size()
         self._check_validation()
+        self._check_teachers()
 
     def _check_photos(self) -> None:
         """What goes with photos only, and what photos need."""
@@ -202,6 +207,15 @@ class RunSettings:
                 f"image_size={self.image_size}, predict_size={self.predict_size}. Set predict_size to 0."
             )
 
+    def _check_teachers(self) -> None:
+        """Their names look like names of runs. Whether there are such runs is for `teachers.py`."""
+        names = self.teacher_names
+        if len(names) > MAX_TEACHERS or not all(_NAME.fullmatch(name) for name in names):
+            raise SettingsError(
+                f"`teachers` must be the names of up to {MAX_TEACHERS} runs or shipped models, with commas between. Received: "
+                f"teachers={self.teachers[:200]!r}. See Runs for the names, or leave it out."
+            )
+
     def _check_validation(self) -> None:
         """Validation pictures can be changed at random only where pictures are looked at, and changed, at all."""
         if not self.augment_validation:
@@ -216,6 +230,11 @@ class RunSettings:
     def class_names(self) -> tuple[str, ...]:
         """The two classes to be told apart, in the order of their labels; () for all of the dataset."""
         return tuple(name.strip() for name in self.classes.split(",")) if self.classes else ()
+
+    @property
+    def teacher_names(self) -> tuple[str, ...]:
+        """The runs and shipped models whose answers the network learns from, beside the labels; mostly none."""
+        return tuple(name.strip() for name in self.teachers.split(",")) if self.teachers else ()
 
     @property
     def pretrained(self) -> bool:

@@ -265,6 +265,8 @@ def setting_in_words(name: str, value: object) -> str:
         return "as in training"
     if name == "seconds_limit" and not value:
         return "none"
+    if name == "teachers":
+        return str(value).replace(",", ", ") or "none"
     if name == "classes":
         return str(value).replace(",", " and ") or "all"
     if field.choices is not None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from fashion import answers, clothing, datasets, runs, sketches, summary
+from fashion import answers, clothing, datasets, runs, sketches, summary, teachers
 from fashion.errors import FashionError, ModelError, RunError, SettingsError
 from fashion.jobs import LocalQueue
 from fashion.runs import Run
@@ -66,6 +66,8 @@ def training_program(run: Run) -> tuple[str | None, str]:
             None,
             "There is no training program for a single epoch: it would keep the best one, as the whole run did.",
         )
+    if run.settings.teachers and not (run.folder / teachers.FILE).exists():
+        return None, f"There is no training program: what its teachers said ({teachers.FILE}) is gone."
     try:
         return program(run.settings), ""
     except SettingsError as error:
@@ -98,6 +100,8 @@ def contents(run: Run) -> dict[str, bytes]:
         files["train.py"] = text.encode()
         if run.settings.dataset == "sketches":
             files[SKETCHES_FILE] = _sketches()
+        if run.settings.teachers:
+            files[teachers.FILE] = (run.folder / teachers.FILE).read_bytes()
     for name in _MODELS:
         path = run.folder / name
         if not path.exists():
@@ -123,7 +127,9 @@ def packed(run: Run) -> bytes:
             entry.external_attr = 0o644 << 16
             # Weights are as good as random: compressing them takes a second and saves a tenth.
             entry.compress_type = (
-                zipfile.ZIP_STORED if name in (*_MODELS, SKETCHES_FILE) else zipfile.ZIP_DEFLATED
+                zipfile.ZIP_STORED
+                if name in (*_MODELS, SKETCHES_FILE, teachers.FILE)
+                else zipfile.ZIP_DEFLATED
             )
             archive.writestr(entry, data)
     return buffer.getvalue()

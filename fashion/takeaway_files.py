@@ -3,6 +3,7 @@
 from fashion import datasets, feature_store, summary
 from fashion.runs import Run
 from fashion.takeaway_program import SKETCHES_FILE
+from fashion.teachers import FILE as TEACHERS_FILE
 
 
 def sees_photos(card: dict) -> bool:
@@ -147,6 +148,11 @@ def readme(run: Run, card: dict, text: str | None, why: str) -> str:
         if text and run.settings.dataset == "sketches"
         else ""
     )
+    taught = (
+        f"{TEACHERS_FILE}        what the teachers said of the training pictures\n"
+        if text and run.settings.teachers
+        else ""
+    )
     weights = f"\nIt began from {base['title']}: {base['licence']}." if isinstance(base, dict) else ""
     missing = "" if keras else "(no model.keras: the run has none)\n"
     return f"""{one.title}
@@ -161,7 +167,7 @@ preprocessing.json  what must be done with a photo to get the app's numbers
 predict.py          predicts one photo
 settings.json       all settings of the run
 card.json           what it was trained on, with which result, versions and machine
-{train}{drawn}
+{train}{drawn}{taught}
 Learned from: {info.citation}
 Licence of the pictures: {info.licence}.{weights}
 An answer is always one of the classes, also where the photo shows none of them.

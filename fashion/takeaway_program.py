@@ -5,7 +5,7 @@ pictures, order, seeds, optimizer, schedule and split. The network is written by
 `takeaway_pictures.py`, the training by `takeaway_texts.py`. Nothing is run here, and no Keras is loaded.
 """
 
-from fashion import architectures, clothing, datasets
+from fashion import architectures, clothing, datasets, teachers
 from fashion.setting_fields import applies
 from fashion.settings import ARCHITECTURES, FIELDS, PHOTOS, RunSettings
 from fashion.takeaway_network import build, build_pretrained, impossible, optimizer, schedule
@@ -19,7 +19,7 @@ _WRITTEN = {
     "learning_rate", "optimizer", "momentum", "nesterov", "weight_decay", "schedule", "label_smoothing", "averaging",
     "fine_tune", "fine_tune_epochs", "fine_tune_rate", "views", "flip", "shift", "rotate", "zoom", "erase", "crop",
     "colour", "mixing", "augment_from", "augment_validation", "balance", "clean_labels", "num_train", "patience",
-    "watch_test", "seed", "seconds_limit", "framework", "device", "precision", "predict_size", "mirror",
+    "watch_test", "seed", "seconds_limit", "framework", "device", "precision", "predict_size", "predict_fit", "mirror", "teachers",
 }  # fmt: skip
 # They change what a run leaves behind, not what it learns.
 _WITHOUT_EFFECT = {"snapshots"}
@@ -99,6 +99,10 @@ def _flags(settings: RunSettings) -> set[str]:
         "patience": settings.patience > 0,
         "watch": settings.watch_test,
         "mixed": settings.precision != "float32",
+        "taught": bool(settings.teachers),
+        "crop_judged": settings.predict_fit == "crop",
+        "between": settings.predict_fit == "between",
+        "squash": settings.predict_fit == "squash",
     }
     return used | {name for name, holds in facts.items() if holds}
 
@@ -188,6 +192,10 @@ def _constants(settings: RunSettings, flags: set[str], classes: tuple[str, ...])
     if "photos" in flags:
         lines.append(
             f"JUDGED_SIZE = {settings.judged_size}  # side in pixels at which the finished network judges photos"
+        )
+    if "taught" in flags:
+        lines.append(
+            f'TEACHERS = "{teachers.FILE}"  # what other models said of the training pictures, in the order of `data()`'
         )
     if "averaging" in flags:
         count = 512 if "photos" in flags else 4096

@@ -25,11 +25,12 @@ from fashion import (
     networks,
     runs,
     snapshots,
+    teachers,
     transfer,
 )
 from fashion.batches import Batches, PhotoBatches
 from fashion.errors import DataError, JobError, ModelError
-from fashion.fitting import chosen, fit, predict, save, save_arrays, to_judge
+from fashion.fitting import chosen, fit, predict, save, to_judge
 from fashion.pretrained import BASES, LICENCE
 from fashion.settings import FRAMEWORKS, HOMEWORK, PHOTOS, RunSettings
 from fashion.worker import Reporter, StopRequested
@@ -60,6 +61,7 @@ def train(run: runs.Run, settings: RunSettings, reporter: Reporter) -> None:
     data = load(settings, settings.image_size)
     split = chosen(data.train, settings)
     num_classes = len(data.info.classes)
+    said = teachers.answers(run, settings, split, reporter)
     kind = PhotoBatches if settings.dataset in PHOTOS else Batches
     fit(
         run,
@@ -107,7 +109,7 @@ def finish(run: runs.Run, settings: RunSettings, reporter: Reporter, export: boo
     validation, test = known or (
         predict(model, split.images, settings.mirror) for split in (data.validation, data.test)
     )
-    save_arrays(
+    runs.write_arrays(
         run.folder / "evaluation.npz",
         validation_probabilities=validation.astype(np.float16),
         validation_labels=data.validation.labels,
@@ -118,7 +120,7 @@ def finish(run: runs.Run, settings: RunSettings, reporter: Reporter, export: boo
         reporter.update(phase="exporting")
     difference = None if no_export else _export(run, model, data, known and known[1][:_NUM_COMPARED])
     if settings.pretrained:
-        save_arrays(run.folder / "head.npz", **networks.head_arrays(model))
+        runs.write_arrays(run.folder / "head.npz", **networks.head_arrays(model))
     card = _card(run, settings, data, reporter, validation, test)
     card["export_difference"] = difference
     if no_export or settings.pretrained:

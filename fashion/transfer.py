@@ -10,10 +10,10 @@ import time
 import keras
 import numpy as np
 
-from fashion import feature_store, features, neighbours, networks, refusal, runs
+from fashion import feature_store, features, neighbours, networks, refusal, runs, teachers
 from fashion.batches import PhotoBatches, VectorBatches
 from fashion.datasets import Dataset, Split
-from fashion.fitting import chosen, fit, predict, save_arrays, to_judge
+from fashion.fitting import chosen, fit, predict, to_judge
 from fashion.neighbours import Neighbours
 from fashion.pretrained import weights_argument
 from fashion.settings import FIELDS, RunSettings
@@ -33,6 +33,7 @@ def train(run: runs.Run, settings: RunSettings, reporter: Reporter) -> None:
     data = feature_store.load(settings, settings.image_size)
     split = chosen(data.train, settings)
     num_classes = len(data.info.classes)
+    said = teachers.answers(run, settings, split, reporter)
     tuning = settings.fine_tune != "none"
     head_is_done = (
         run.folder / "head.json"
@@ -144,7 +145,7 @@ def write_neighbours(run: runs.Run, settings: RunSettings, model: keras.Model, d
         train, validation, test = vectors.train[0][_rows(split, data)], vectors.validation, vectors.test
     photos = [path.stem for path in split.images.paths]
     found = Neighbours.fit(train, photos, split.labels)
-    save_arrays(run.folder / neighbours.FILE, **found.arrays())
+    runs.write_arrays(run.folder / neighbours.FILE, **found.arrays())
     return refusal.fit(found, validation, test)
 
 

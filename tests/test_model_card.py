@@ -97,6 +97,28 @@ def test_training_is_told_setting_by_setting():
     assert "That took 7 s (CPU, Toy Processor, 2 cores; keras 3.15.1, tensorflow 2.21.0)." in words
     assert "mirror image" not in words
     assert "Rare classes" not in words
+    assert "half what" not in words
+
+
+def test_teachers_and_the_way_a_photo_is_made_square_are_told():
+    """What a model learned from beside the labels, and which part of a photo it gets."""
+    one = summary.summarise(
+        make_run(
+            RUN,
+            dataset="clothing",
+            architecture="cnn",
+            image_size=64,
+            teachers="clothing,fashion",
+            predict_fit="between",
+        )
+    )
+
+    words = " ".join(model_card.training(one))
+
+    assert "half what clothing and fashion said of the same photos" in words
+    assert "half cropped, half squashed to a square" in words
+    assert "does not see the ends" in " ".join(model_card.limits(one, {"fit": "between"}))
+    assert "middle square only" in " ".join(model_card.limits(one, {"fit": "crop"}))
 
 
 def test_a_head_alone_and_fine_tuning_are_told_apart():

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import photo_models
 import pytest
-from run_folders import LOG, write_arrays
+from run_folders import LOG, make_run, write_arrays
 from streamlit.testing.v1 import AppTest
 
 from fashion import datasets, feature_store, jobs, machine, pretrained, recipes, runs
@@ -174,6 +174,39 @@ def test_a_link_with_all_settings_restores_them():
     assert not at.exception
     assert not at.warning
     assert started(at) == settings
+
+
+TEACHER, OTHER = "20260102-120000-photo-0001", "20260102-120000-photo-0002"
+
+
+def test_a_teacher_is_chosen_among_the_models_that_know_the_same_classes():
+    """Not among those for 28x28 pictures; the run remembers it."""
+    photo_models.make_run(TEACHER)
+    other = make_run("20260102-120000-small-0001")
+
+    at = opened(dataset="clothing")
+    choice = at.selectbox(key="teachers")
+
+    assert choice.value == ""
+    assert TEACHER in choice.options or any("photo-0001" in option for option in choice.options)
+    assert not any(other.id in option for option in choice.options)
+    choice.set_value(TEACHER).run()
+    press(at, "Start")
+    assert not at.exception
+    assert [run.settings.teachers for run in runs.list_runs()][:1] == [TEACHER]
+
+
+def test_a_link_may_name_several_teachers():
+    """They stay together; one that is not here is told, and none is used."""
+    photo_models.make_run(TEACHER)
+    photo_models.make_run(OTHER)
+
+    at = opened(dataset="clothing", teachers=f"{TEACHER},{OTHER}")
+    assert at.selectbox(key="teachers").value == f"{TEACHER},{OTHER}"
+
+    at = opened(dataset="clothing", teachers="20260102-120000-gone-0009")
+    assert at.selectbox(key="teachers").value == ""
+    assert "teachers" in words(at.warning)
 
 
 def test_a_link_to_the_photos_counts_more_than_what_was_set_before():

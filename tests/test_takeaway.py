@@ -265,6 +265,24 @@ def test_what_must_be_done_with_a_photo_is_written_down(monkeypatch):
     }  # fmt: skip
 
 
+def test_what_teachers_said_goes_along_with_the_program_that_needs_it(monkeypatch):
+    """Without it there is no such program, and the reason is told."""
+    photo_models.install(monkeypatch)
+    made = photo_models.make_run()
+    runs.write_json(made.folder / "settings.json", made.settings.replace(teachers="clothing").to_json())
+    run = runs.Run(made.folder)  # settings are read once
+
+    without = takeaway.contents(run)
+    runs.write_arrays(run.folder / "teachers.npz", answers=np.full((3, 10), 0.1, np.float16))
+    complete = takeaway.contents(run)
+
+    assert "train.py" not in without
+    assert b"what its teachers said (teachers.npz) is gone" in without["README.txt"]
+    assert complete["teachers.npz"] == (run.folder / "teachers.npz").read_bytes()
+    assert b'TEACHERS = "teachers.npz"' in complete["train.py"]
+    assert b"teachers.npz" in complete["README.txt"]
+
+
 # On the page
 
 

@@ -37,6 +37,7 @@ SETTINGS = {
         balance=0.5, augment_from=2, augment_validation=True, watch_test=True, patience=3,
     ),
     "only hidden rectangles": DEFAULTS.replace(erase=0.5, optimizer="adamw"),
+    "taught": DEFAULTS.replace(teachers="fashion-mnist", flip=True, balance=0.2),
     "drawings": DEFAULTS.replace(dataset="sketches", zoom=0.2),
     "photos": SCRATCH_PHOTOS.replace(crop=0.3, mixing=0.5, augment_from=1, augment_validation=True, num_train=500),
     "mixed only": SCRATCH_PHOTOS.replace(mixing=0.5, augment_from=1, architecture="resnet", predict_fit="squash", mirror=True),

@@ -203,6 +203,7 @@ def _standing(one: Experiment, run: runs.Run, status: runs.Status) -> tuple[floa
         return 0.0, f"{label}: waiting"
     words = {
         "starting": "starting",
+        "teachers": "asking the teacher",
         "features": f"photos become vectors, {status.step:,} of {status.num_steps:,}",
         "training": f"epoch {min(status.epoch + 1, status.num_epochs)} of {status.num_epochs}",
     }.get(status.phase, "testing")

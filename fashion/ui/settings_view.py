@@ -59,6 +59,7 @@ TABS = {
         "averaging",
         "patience",
         "seconds_limit",
+        "teachers",
         "snapshots",
         "seed",
     ),
@@ -439,6 +440,8 @@ def _choices(name: str, dataset: str) -> dict[object, str]:
         return {key: FRAMEWORKS[key] for key in _frameworks()}
     if name == "classes":
         return {pair: summary.setting_in_words("classes", pair) for pair in ["", *pairs_of_classes()]}
+    if name == "teachers":
+        return _teachers(dataset)
     if name == "dataset":
         return {key: info.title for key, info in datasets.DATASETS.items()}
     if name == "architecture":
@@ -447,6 +450,19 @@ def _choices(name: str, dataset: str) -> dict[object, str]:
     if name in _SIZED:
         return _sizes(name) if dataset in PHOTOS else {}
     return FIELDS[name].choices or {}
+
+
+def _teachers(dataset: str) -> dict[str, str]:
+    """The models that can teach one of this dataset, none of them first; a link may name several, which stay together."""
+    pair = _value("classes") if _shown("classes") else ""
+    taught = {
+        one.run.id: model_choice.option(one)
+        for one in answers.models()
+        if (one.settings.dataset, one.settings.classes) == (dataset, pair)
+    }
+    chosen = str(st.session_state.get("teachers", st.query_params.get("teachers", "")))
+    several = {chosen: chosen} if "," in chosen and set(chosen.split(",")) <= set(taught) else {}
+    return {"": "none"} | several | taught
 
 
 def pairs_of_classes() -> list[str]:

@@ -124,6 +124,7 @@ def _now(statuses: dict[runs.Run, runs.Status]) -> list[str]:
         if status.state == "running" and status.phase != "waiting":
             words = {
                 "starting": "starting",
+                "teachers": "asking the teacher",
                 "features": f"photos become vectors, {status.step:,} of {status.num_steps:,}",
                 "training": f"epoch {min(status.epoch + 1, status.num_epochs)} of {status.num_epochs}",
             }

@@ -141,6 +141,7 @@ def _epochs_shown(run: runs.Run, head_epochs: int | None) -> int:
 _PHASE_WORDS = {
     "waiting": "Waiting for the runs of its experiment that come before it …",
     "starting": "Starting the worker and loading the framework …",
+    "teachers": "Asking the teacher …",
     "features": "Loading the pretrained network …",
     "training": "Training",
     "testing": "Testing the best epoch …",
@@ -175,6 +176,8 @@ def _phase(run: runs.Run, status: runs.Status) -> tuple[float, str]:
     fraction, parts = status.fraction, [_PHASE_WORDS.get(status.phase, "Running")]
     if status.phase == "features" and status.num_steps:
         parts = [f"Turning photos into vectors, {status.step:,} of {status.num_steps:,}", *left]
+    elif status.phase == "teachers":
+        parts = [f"Asking the teacher, {status.step:,} of {status.num_steps:,} pictures", *left]
     elif status.phase == "training":
         parts = [f"Epoch {min(status.epoch + 1, status.num_epochs)} of {status.num_epochs}", *speed, *left]
         limit = run.settings.seconds_limit
@@ -182,7 +185,7 @@ def _phase(run: runs.Run, status: runs.Status) -> tuple[float, str]:
             fraction = min(max(fraction, (time.time() - status.training_started) / limit), 1.0)
         if _has_parts(run.settings):
             fraction, parts = _part(run, status, speed, left)
-    if runs.stop_request(run) and status.phase in ("features", "training"):
+    if runs.stop_request(run) and status.phase in ("teachers", "features", "training"):
         parts = ["Stopping …"]
     return fraction, " · ".join(parts)
 

@@ -1,0 +1,95 @@
+"""Learning from the answers of other models, not from the labels alone (Hinton, Vinyals and Dean 2015, "Distilling the
+Knowledge in a Neural Network").
+
+A label says "shirt" and nothing else; a teacher says "shirt, but it might be a jacket", and is less troubled by a wrong
+label. So a small network learns more from both than from labels, and one that learns from several teachers can come close to all
+of them together. The teachers are asked through LiteRT, once per picture; imports nothing of Keras.
+"""
+
+import time
+
+import numpy as np
+
+from fashion import runs
+from fashion.datasets import Split
+from fashion.errors import FashionError, ModelError, SettingsError
+from fashion.predictor import Predictor
+from fashion.settings import PHOTOS, RunSettings
+from fashion.worker import Reporter, StopRequested
+
+SHARE = 0.5
+"""How much the teachers' answers count in what the network is asked for; the rest is the label."""
+FILE = "teachers.npz"
+_PORTION = 32
+
+
+def problem(settings: RunSettings) -> str | None:
+    """Why these settings' teachers cannot be asked here, in words; None if they can, or if there are none."""
+    for name in settings.teacher_names:
+        try:
+            run = runs.find(name)
+            if not run.can_predict:
+                return f"A teacher must be a finished run with an exported model. Received: {name}. Choose another one."
+            if words := _problem(run, settings):
+                return words
+        except FashionError as error:
+            return f"The teacher is not here. {error}"
+    return None
+
+
+def _problem(run: runs.Run, settings: RunSettings) -> str | None:
+    taught = run.settings
+    if (taught.dataset, taught.class_names) != (settings.dataset, settings.class_names):
+        return (
+            f"A teacher must know the same classes of the same dataset, {settings.dataset}. Received: {run.id}, which knows "
+            f"those of {taught.dataset}. Choose another one."
+        )
+    return None
+
+
+def answers(run: runs.Run, settings: RunSettings, split: Split, reporter: Reporter) -> np.ndarray | None:
+    """What the teachers say of the pictures of `split`: the mean of their probabilities, float32 (n, classes).
+
+    They are asked at the size and in the way in which each judges. None if there is no teacher. Their answers are kept in
+    the run's folder, so that a run that goes on need not ask again.
+
+    Raises:
+        SettingsError: a teacher is gone, or does not know these classes.
+        ModelError: its file is damaged.
+        StopRequested: a stop was asked for.
+    """
+    if not settings.teacher_names:
+        return None
+    path = run.folder / FILE
+    kept = runs.read_arrays(path, ("answers",))
+    if kept is not None and len(kept["answers"]) == len(split):
+        return kept["answers"].astype(np.float32)
+    if words := problem(settings):
+        raise SettingsError(words)
+    models = [Predictor(runs.find(name)) for name in settings.teacher_names]
+    reporter.update(phase="teachers", step=0, num_steps=len(models) * len(split))
+    began, done, said = time.perf_counter(), 0, []
+    for model in models:
+        pictures = split.images
+        if settings.dataset in PHOTOS:
+            pictures = pictures.at(model.image_shape[0], model.card.get("fit", "crop"))
+        parts = []
+        for start in range(0, len(split), _PORTION):
+            if (reason := reporter.stop_reason()) is not None:
+                raise StopRequested(reason)
+            parts.append(model.predict(pictures[start : start + _PORTION]))
+            done += len(parts[-1])
+            left = (time.perf_counter() - began) / done * (len(models) * len(split) - done)
+            reporter.update(step=done, seconds_left=left)
+        said.append(np.concatenate(parts))
+    mean = np.mean(said, axis=0, dtype=np.float32)
+    if not np.isfinite(mean).all():
+        raise ModelError("A teacher must answer with numbers. Received something else. Choose another one.")
+    runs.write_arrays(path, answers=mean.astype(np.float16))
+    return mean.astype(np.float16).astype(np.float32)
+
+
+def targets(labels: np.ndarray, num_classes: int, said: np.ndarray | None) -> np.ndarray:
+    """What the network is asked for, float32 (n, classes), each row summing to 1: labels, and what the teachers say."""
+    one_hot = np.eye(num_classes, dtype=np.float32)[labels]
+    return one_hot if said is None else (1 - SHARE) * one_hot + SHARE * said

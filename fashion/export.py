@@ -15,8 +15,8 @@ import numpy as np
 from fashion.errors import ModelError
 
 
-def to_litert(saved: Path, model: keras.Model | None = None) -> bytes:
-    """The LiteRT file of the model saved at `saved`, weights in float16, any batch size.
+def to_litert(saved: Path, model: keras.Model | None = None, half: bool = True) -> bytes:
+    """The LiteRT file of the model saved at `saved`, for any batch size; weights in float16, or else in float32.
 
     A pretrained network has two outputs, told apart by their number of axes: probabilities (n, classes) and the last
     feature map (n, height, width, channels).
@@ -38,12 +38,20 @@ def to_litert(saved: Path, model: keras.Model | None = None) -> bytes:
         pixels = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32, name=model.inputs[0].name)
         traced = tf.function(lambda pixels: model(pixels, training=False)).get_concrete_function(pixels)
         converter = tf.lite.TFLiteConverter.from_concrete_functions([traced])
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.target_spec.supported_types = [tf.float16]
+        if half:
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.target_spec.supported_types = [tf.float16]
         return converter.convert()
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "model.tflite"
-        command = [sys.executable, "-m", "fashion.export", str(saved), str(target)]
+        command = [
+            sys.executable,
+            "-m",
+            "fashion.export",
+            str(saved),
+            str(target),
+            *(["float32"] if not half else []),
+        ]
         done = subprocess.run(
             command,
             env={**os.environ, "KERAS_BACKEND": "tensorflow"},
@@ -68,4 +76,4 @@ def difference(path: Path, images: np.ndarray, expected: np.ndarray) -> float:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[2]).write_bytes(to_litert(Path(sys.argv[1])))
+    Path(sys.argv[2]).write_bytes(to_litert(Path(sys.argv[1]), half="float32" not in sys.argv[3:]))

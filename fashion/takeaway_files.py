@@ -161,7 +161,7 @@ Made with Fashion Lab. Right on test: {accuracy}.
     pip install numpy pillow ai-edge-litert
     python predict.py photo.jpg
 {way}
-model.tflite        the network for prediction (LiteRT), weights in float16
+model.tflite        the network for prediction (LiteRT), weights in float16, or float32 where rounding would change answers
 {'model.keras         the network with its weights: keras.saving.load_model("model.keras")' + chr(10) if keras else missing}labels.txt          the classes, in the order of the answers
 preprocessing.json  what must be done with a photo to get the app's numbers
 predict.py          predicts one photo

@@ -36,9 +36,7 @@ def at_a_glance(one: RunSummary) -> None:
         frame.link("Runs", "Its curves and mistakes", parameters={state.OPEN: one.run.id})
 
 
-_FILE_HELP = (
-    "The size of model.tflite, the network as this app uses it: its numbers in float16, two bytes each."
-)
+_FILE_HELP = "The size of model.tflite, the network as this app uses it: its numbers in float16, two bytes each (four where rounding would change its answers)."
 _PARAMETERS_HELP = "The numbers that training has set. More of them can hold more, and take longer."
 
 

@@ -1,8 +1,8 @@
 """What a network is fed while it trains: batches of pictures, photos or stored vectors. For worker processes only.
 
 All shuffle anew for each epoch from (seed, epoch), so that a resumed run sees what the uninterrupted one would have.
-A batch is (inputs, float32 one-hot labels, or what teachers make of them), with float32 weights of the pictures as a third where classes are weighted;
-the incomplete last batch of an epoch is left out.
+A batch is (inputs, targets): targets are float32 one-hot labels, or what teachers make of them. Where classes are weighted,
+float32 weights of the pictures are a third. The incomplete last batch of an epoch is left out.
 Augmentation happens here, in NumPy and Pillow on uint8 values, so that one code serves all frameworks.
 """
 

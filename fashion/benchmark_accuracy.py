@@ -30,10 +30,7 @@ from fashion.errors import RunError
 TARGETS = (0.90, 0.92, 0.93, 0.935, 0.94)
 BASELINE = "keras-convnet"
 
-# 97.5 % quantiles of Student's t distribution for 1, 2, ... degrees of freedom (any table of statistics).
-T_QUANTILES = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
-T_QUANTILES += (2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093)
-MAX_SEEDS = len(T_QUANTILES) + 1
+MAX_SEEDS = len(evaluation.T_QUANTILES) + 1
 
 COLUMNS = {
     "key": "object",
@@ -165,7 +162,7 @@ def _epoch_rows(one: Record, group: list[dict[str, Any]]) -> list[dict[str, Any]
     for number in range(num_epochs):
         epochs = [run["epochs"][number] for run in group]
         accuracies = [epoch["test_correct"] / n for epoch in epochs]
-        low, high = mean_interval(accuracies)
+        low, high = evaluation.mean_interval(accuracies)
         if len(group) == 1:
             low, high = evaluation.wilson_interval(epochs[0]["test_correct"], n)
         rows.append(
@@ -194,15 +191,6 @@ def _epoch_rows(one: Record, group: list[dict[str, Any]]) -> list[dict[str, Any]
 def _is_peer(run: dict[str, Any]) -> bool:
     """Whether it is a published program: those have a page that they come from."""
     return bool(run["source"])
-
-
-def mean_interval(values: list[float]) -> tuple[float, float]:
-    """The 95 % t interval of the mean; without end for a single value."""
-    if len(values) < 2:
-        return -math.inf, math.inf
-    half = T_QUANTILES[min(len(values), MAX_SEEDS) - 2] * statistics.stdev(values) / len(values) ** 0.5
-    mean = statistics.fmean(values)
-    return mean - half, mean + half
 
 
 def counting(rows: pd.DataFrame) -> pd.DataFrame:
@@ -339,7 +327,7 @@ def _ratio(one: Record, claim: Claim, baseline: list, ours: list[list]) -> dict[
         if run["seed"] in chosen:
             both = _reached(one, [run], claim.against), _reached(one, [chosen[run["seed"]]], claim.target)
             pairs += [both[0] / both[1]] if all(both) else []
-    low, high = mean_interval(pairs) if len(pairs) > 1 else (math.nan, math.nan)
+    low, high = evaluation.mean_interval(pairs) if len(pairs) > 1 else (math.nan, math.nan)
     ends = {group[0]["recipe"]: _epoch_rows(one, group)[-1]["accuracy"] for group in ours}
     best = max(ends, key=ends.get)
     return {
@@ -376,7 +364,7 @@ def peak_shares(records: Sequence[Record]) -> pd.DataFrame:
             if _is_peer(group[0]) or not shares:
                 continue
             precision = (group[0].get("settings") or {}).get("precision", "float32")
-            low, high = mean_interval(shares) if len(shares) > 1 else (math.nan, math.nan)
+            low, high = evaluation.mean_interval(shares) if len(shares) > 1 else (math.nan, math.nan)
             mean = statistics.fmean(shares)
             rows.append(
                 {

@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 
 from fashion import runs
+from fashion.errors import JobError
 
 _LOOK_SECONDS = 0.2
 _BUSY_SECONDS = 1.0
@@ -25,6 +26,21 @@ _BUSY_SECONDS = 1.0
 def busy_fraction() -> float:
     """How much of the processor other programs take now, 0 to 1."""
     return psutil.cpu_percent(interval=_BUSY_SECONDS) / 100
+
+
+def ask_once(module: str, request: dict[str, Any], environment: dict[str, str]) -> Any:
+    """The answer of a module, run in a process of its own, to one request: the last line that it prints, read as JSON.
+
+    Raises JobError, with the last line of its errors, where it fails.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", module],
+        cwd=runs.ROOT, env=environment, input=json.dumps(request), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode != 0:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise JobError(f"The measuring process {module} must end well. Received: {last[:300]}.")
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 @contextlib.contextmanager

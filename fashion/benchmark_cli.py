@@ -105,10 +105,6 @@ def command_line(options: argparse.Namespace) -> int:
 
     With `--json`, standard output holds that line alone. Returns 1 where nothing was measured.
     """
-    if options.transfer:
-        return benchmark_transfer.command_line(options)
-    if options.fused:
-        return benchmark_fused.command_line(options)
     if options.show is not None:
         return benchmark_words.show(options.show, sys.stderr if options.json else sys.stdout)
     if options.picture:
@@ -119,6 +115,8 @@ def command_line(options: argparse.Namespace) -> int:
     here = machine.describe()
     versions = ", ".join(f"{name} {version}" for name, version in here.versions.items())
     print(f"{results_form.machine_name(here.to_dict())}; {here.system}; {versions}", file=words)
+    if options.transfer or options.fused:
+        return _alone(benchmark_transfer if options.transfer else benchmark_fused, options, words)
     run = _found(options.resume) if options.resume else None
     recipes = options.accuracy or options.compare_frameworks or (run and kind_of(run) != GRID)
     given = [name for name in ("seeds", "recipes", "epochs", "images") if getattr(options, name) is not None]
@@ -127,6 +125,15 @@ def command_line(options: argparse.Namespace) -> int:
             f"`--{given[0]}` goes with --accuracy or --compare-frameworks. Received neither. Add one, or leave it out."
         )
     return _recipes(options, run, words) if recipes else _grid(options, run, words)
+
+
+def _alone(question, options: argparse.Namespace, words) -> int:
+    """A question that is answered here and not by a worker. question: the module that measures it."""
+    results = question.measure()
+    print(question.in_words(results), file=words)
+    _write(options.output, results, question.file_name(results))
+    print(json.dumps(results, allow_nan=False), flush=True)
+    return 0
 
 
 def _found(folder: Path) -> Run:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from fashion.benchmark_accuracy import T_QUANTILES
 from fashion.benchmark_results import EPOCH_IMAGES, Measurement, table
+from fashion.evaluation import T_QUANTILES
 
 EPOCHS = (1, 10)
 """For so many epochs of `EPOCH_IMAGES` pictures the start-up is counted in."""

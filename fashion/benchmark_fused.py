@@ -5,65 +5,40 @@ Both networks are trained in one process, in turns of a few steps, so that whate
     python -m fashion benchmark --fused
 """
 
-import argparse
 import json
 import statistics
-import subprocess
 import sys
 import time
 from typing import Any
 
-import psutil
-
-from fashion import jobs, machine, runs
-from fashion.benchmark_accuracy import mean_interval
-from fashion.benchmark_results import machine_name
-from fashion.errors import JobError
+from fashion import benchmark_child, benchmark_transfer, jobs, machine
+from fashion.benchmark_results import busy_words
+from fashion.evaluation import mean_interval
 from fashion.settings import PHOTO_DEFAULTS, RunSettings
 
 SETTINGS = PHOTO_DEFAULTS.replace(fine_tune="all", batch_size=32)
 TURNS, STEPS = 6, 2
 
 
-def command_line(options: argparse.Namespace) -> int:
-    """`benchmark --fused`: measure, with the result in words and, last, one line of JSON on standard output."""
-    here = machine.describe()
-    results = {
-        "recorded": time.strftime("%Y-%m-%d"),
-        "command": "python -m fashion benchmark --fused",
-        "machine": here.to_dict(),
-        "busy_fraction": psutil.cpu_percent(interval=1.0) / 100,
-        **measure(),
-    }
-    words = sys.stderr if options.json else sys.stdout
-    print(f"{machine_name(here.to_dict())}; {here.system}\n{in_words(results)}", file=words)
-    if options.output:
-        runs.write_json(options.output, results)
-    print(json.dumps(results, allow_nan=False), flush=True)
-    return 0
-
-
 def measure(settings: RunSettings = SETTINGS, turns: int = TURNS, steps: int = STEPS) -> dict[str, Any]:
-    """Seconds per step of each turn, and the ratios turn by turn, in a process that ends with it.
+    """Seconds per step of each turn, and the ratios turn by turn; both networks in a process that ends with it.
 
     Raises JobError if that process fails.
     """
-    request = {"settings": settings.to_json(), "turns": turns, "steps": steps}
-    done = subprocess.run(
-        [sys.executable, "-m", "fashion.benchmark_fused"],
-        cwd=runs.ROOT, env=jobs.worker_environment(settings), input=json.dumps(request), capture_output=True, text=True,
-        check=False,
-    )  # fmt: skip
-    if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise JobError(f"The two networks must train. Received: {last[:300]}.")
-    seconds = json.loads(done.stdout.splitlines()[-1])
+    results = {
+        "recorded": time.strftime("%Y-%m-%d"),
+        "command": "python -m fashion benchmark --fused",
+        "machine": machine.describe().to_dict(),
+        "busy_fraction": benchmark_child.busy_fraction(),
+        "settings": settings.to_json(),
+        "turns": turns,
+        "steps": steps,
+    }
+    seconds = benchmark_child.ask_once("fashion.benchmark_fused", results, jobs.worker_environment(settings))
     ratios = [plain / fused for plain, fused in zip(seconds["plain"], seconds["fused"], strict=True)]
     low, high = mean_interval(ratios)
-    return request | {
-        "seconds_per_step": seconds,
-        "ratio": {"mean": statistics.mean(ratios), "low": low, "high": high, "n": turns},
-    }
+    ratio = {"mean": statistics.mean(ratios), "low": low, "high": high, "n": turns}
+    return results | {"seconds_per_step": seconds, "ratio": ratio}
 
 
 def in_words(results: dict[str, Any]) -> str:
@@ -75,12 +50,12 @@ def in_words(results: dict[str, Any]) -> str:
         f"{plain:,.0f} ms a step as Keras computes it, {fused:,.0f} ms with fused normalization",
         f"{ratio['mean']:.2f} times as fast (95 % {ratio['low']:.2f} to {ratio['high']:.2f}, {ratio['n']} turns)",
     ]
-    busy = results.get("busy_fraction", 0.0)
-    if busy > 0.2:
-        lines.append(
-            f"Other programs took {busy:.0%} of the processor when it began: all times are too long."
-        )
-    return "\n".join(lines)
+    return "\n".join([*lines, *busy_words(results)])
+
+
+def file_name(results: dict[str, Any]) -> str:
+    """A file name for the project's collection, from the hardware and TensorFlow's version."""
+    return f"fused-{benchmark_transfer.file_name(results)}"
 
 
 def _train(request: dict[str, Any]) -> dict[str, list[float]]:

@@ -108,6 +108,14 @@ class Measurement(Results):
         return Plan.from_json(self.results["plan"])
 
 
+def busy_words(results: dict[str, Any]) -> list[str]:
+    """A sentence where other programs took so much of the processor that no time can be trusted; else nothing."""
+    share = results.get("busy_fraction") or 0.0
+    if share <= BUSY_FRACTION:
+        return []
+    return [f"Other programs took {share:.0%} of the processor when it began: all times are too long."]
+
+
 def begun(plan: Plan, busy_fraction: float | None) -> dict[str, Any]:
     """The results of a plan before its first measurement.
 

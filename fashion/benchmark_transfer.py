@@ -11,7 +11,6 @@ Three measurements on the clothing photos, one after the other, each in a proces
 Good: 75 s for `photos`, all included, 8 s for `stored` until the head is trained, on two cores; `course` 30 times that.
 """
 
-import argparse
 import json
 import re
 import subprocess
@@ -22,10 +21,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import psutil
-
-from fashion import estimate, feature_store, jobs, machine, pretrained, runs
-from fashion.benchmark_results import machine_name
+from fashion import benchmark_child, estimate, feature_store, jobs, machine, pretrained, runs
+from fashion.benchmark_results import busy_words, machine_name
 from fashion.errors import DataError, JobError
 from fashion.settings import PHOTO_DEFAULTS, RunSettings
 
@@ -45,7 +42,6 @@ COURSE_BATCHES = 20
 _WARM_UP_BATCHES = 2
 _SERIES = 10  # the course compares learning rates, inner layers and dropouts: about so many heads
 _LOOK_SECONDS = 0.02
-_COURSE_PROCESS = ("-m", "fashion.benchmark_transfer")
 
 
 def measure(
@@ -67,7 +63,7 @@ def measure(
         "recorded": time.strftime("%Y-%m-%d"),
         "command": "python -m fashion benchmark --transfer",
         "machine": machine.describe().to_dict(),
-        "busy_fraction": psutil.cpu_percent(interval=1.0) / 100,
+        "busy_fraction": benchmark_child.busy_fraction(),
         "data_digest": data.digest,
         "num_photos": data.info.split_sizes,
         "settings": ours.to_json(),
@@ -132,19 +128,7 @@ def phases(began: dict[str, float], seconds: float) -> dict[str, float]:
 
 def _course_run(settings: RunSettings, num_batches: int) -> dict[str, Any]:
     request = {"settings": settings.to_json(), "num_batches": num_batches, "started": time.time()}
-    done = subprocess.run(
-        [sys.executable, *_COURSE_PROCESS],
-        cwd=runs.ROOT,
-        env=jobs.worker_environment(settings),
-        input=json.dumps(request),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise JobError(f"The course's way could not be measured. Received: {last[:300]}.")
-    return json.loads(done.stdout.splitlines()[-1])
+    return benchmark_child.ask_once("fashion.benchmark_transfer", request, jobs.worker_environment(settings))
 
 
 def _course(request: dict[str, Any]) -> dict[str, Any]:
@@ -226,33 +210,13 @@ def ratios(results: dict[str, Any]) -> dict[str, float]:
     }
 
 
-# The command line
-
-
-def command_line(options: argparse.Namespace) -> int:
-    """`benchmark --transfer`: measure, with a table in words and, last, one line of JSON on standard output."""
-    words = sys.stderr if options.json else sys.stdout
-    here = machine.describe()
-    versions = ", ".join(f"{name} {version}" for name, version in here.versions.items())
-    print(f"{machine_name(here.to_dict())}; {here.system}; {versions}", file=words)
-    results = measure()
-    print(in_words(results), file=words)
-    if options.output:
-        path = options.output
-        if path.is_dir() or not path.suffix:
-            path.mkdir(parents=True, exist_ok=True)
-            path = path / _file_name(here)
-        runs.write_json(path, results)
-        _note(f"Written: {path}")
-    print(json.dumps(results, allow_nan=False), flush=True)
-    return 0
+# In words
 
 
 def in_words(results: dict[str, Any]) -> str:
     """The results, a line for each measurement and one for the ratios."""
     course, many = results["course"], results["ratios"]
     settings = course["settings"]
-    busy = results["busy_fraction"]
     lines = [
         f"photos  {_run_in_words(results['photos'])}",
         f"stored  {_run_in_words(results['stored'])}",
@@ -263,11 +227,7 @@ def in_words(results: dict[str, Any]) -> str:
         f"The course's way takes {many['photos']:.0f} times as long as ours from photos, {many['stored']:.0f} times as "
         f"long as with stored vectors, and {many['series']:.0f} times for a series of {_SERIES} heads.",
     ]
-    if busy > 0.2:
-        lines.append(
-            f"Other programs took {busy:.0%} of the processor when it began: all times are too long."
-        )
-    return "\n".join(lines)
+    return "\n".join([*lines, *busy_words(results)])
 
 
 def _run_in_words(one: dict[str, Any]) -> str:
@@ -279,9 +239,10 @@ def _run_in_words(one: dict[str, Any]) -> str:
     )
 
 
-def _file_name(here: machine.Machine) -> str:
-    version = ".".join(here.versions.get("tensorflow", "").split(".")[:2])
-    words = f"{machine_name(here.to_dict())} tensorflow {version}".lower()
+def file_name(results: dict[str, Any]) -> str:
+    """A file name for the project's collection, from the hardware and TensorFlow's version."""
+    version = ".".join(results["machine"]["versions"].get("tensorflow", "").split(".")[:2])
+    words = f"{machine_name(results['machine'])} tensorflow {version}".lower()
     return re.sub(r"[^a-z0-9.]+", "-", words).strip("-.") + ".json"
 
 

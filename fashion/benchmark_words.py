@@ -17,7 +17,7 @@ import pandas as pd
 from fashion import benchmark_accuracy, benchmark_records, benchmark_results, benchmark_transfer
 from fashion.benchmark_accuracy import Record
 from fashion.benchmark_records import KINDS
-from fashion.benchmark_results import RECORDED, Measurement, Results
+from fashion.benchmark_results import RECORDED, Measurement
 from fashion.errors import RunError
 from fashion.runs import ROOT
 from fashion.settings import FRAMEWORKS
@@ -101,7 +101,9 @@ def of_grid(one: Measurement) -> str:
     )
     table = shown.to_string(index=False) if len(rows) else "No network was measured."
     figures = [f"{name}: {value}" for name, value in benchmark_results.figures(one.results).items()]
-    return "\n".join([table, *(["", *figures] if figures else []), *_busy(one)])
+    return "\n".join(
+        [table, *(["", *figures] if figures else []), *benchmark_results.busy_words(one.results)]
+    )
 
 
 def of_record(record: Record) -> str:
@@ -137,14 +139,7 @@ def of_record(record: Record) -> str:
         lines += ["", *_times(benchmark_accuracy.times_to([record]))]
         lines += ["", *_ratios(benchmark_accuracy.ratios([record]))]
         lines += _shares(benchmark_accuracy.peak_shares([record]))
-    return "\n".join([*lines, *_busy(record)])
-
-
-def _busy(one: Results) -> list[str]:
-    if not one.busy:
-        return []
-    share = one.results["busy_fraction"]
-    return [f"Other programs took {share:.0%} of the processor when it began: all times are too long."]
+    return "\n".join([*lines, *benchmark_results.busy_words(record.results)])
 
 
 def _times(times: pd.DataFrame) -> list[str]:

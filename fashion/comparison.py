@@ -16,10 +16,7 @@ from fashion import evaluation, summary
 from fashion.errors import RunError
 from fashion.summary import RunSummary
 
-# Of Student's t, the value that 97.5 % lie below, with 1 to 9 degrees of freedom: W. S. Gosset ("Student"), "The probable
-# error of a mean", Biometrika 6 (1908), 1-25, in the form that every table of it has.
-_T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
-MAX_SEEDS = len(_T) + 1
+MAX_SEEDS = 10
 _LEVEL, _POWER = 0.05, 0.8
 
 
@@ -177,9 +174,8 @@ def compare_seeds(a: Sequence[float], b: Sequence[float]) -> SeedComparison:
             "seeds that both have."
         )
     differences = [two - one for one, two in zip(a, b, strict=True)]
-    mean, n = statistics.fmean(differences), len(differences)
-    half = _T[n - 2] * statistics.stdev(differences) / n**0.5 if n > 1 else math.inf
-    return SeedComparison(mean, mean - half, mean + half, n)
+    low, high = evaluation.mean_interval(differences)
+    return SeedComparison(statistics.fmean(differences), low, high, len(differences))
 
 
 def seeds_in_words(

@@ -17,7 +17,7 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-from fashion import benchmark_child, benchmark_server, jobs, machine, runs
+from fashion import benchmark_child, benchmark_server, disk, jobs, machine, runs
 from fashion import benchmark_results as results_form
 from fashion.benchmark_plan import PLAN_FILE, STARTUP_SECONDS, Cell, Plan
 from fashion.errors import JobError, RunError, SettingsError
@@ -108,7 +108,7 @@ class _Work:
         )
 
     def save(self) -> None:
-        runs.write_json(self.run.folder / results_form.FILE, self.results)
+        disk.write_json(self.run.folder / results_form.FILE, self.results)
 
     def measure_on(self, framework: str, device: str) -> None:
         """All cells of one framework on one device that are not measured yet."""

@@ -187,7 +187,7 @@ class Bench:
         Both are the training steps of an epoch alone. What a real run does after each epoch (validation, saving
         the checkpoint) is a time of its own, `after_epoch_seconds`.
         """
-        from fashion import runs
+        from fashion import disk, runs
         from fashion.worker import Reporter
 
         settings = self.plan.settings(cell)
@@ -198,8 +198,8 @@ class Bench:
         bare, live, after = [], [], []
         with tempfile.TemporaryDirectory() as folder:
             run = runs.Run(Path(folder))
-            runs.write_json(run.folder / "status.json", asdict(runs.Status()))
-            runs.write_json(run.folder / "settings.json", settings.to_json())
+            disk.write_json(run.folder / "status.json", asdict(runs.Status()))
+            disk.write_json(run.folder / "settings.json", settings.to_json())
             reporter = Reporter(run)
             validation = (self.data.validation.images, self.data.validation.labels)
             recorder = self.fitting.Recorder(run, settings, reporter, batches, validation)

@@ -23,6 +23,7 @@ from fashion import (
     benchmark_transfer,
     benchmark_trials,
     benchmark_words,
+    disk,
     estimate,
     jobs,
     machine,
@@ -330,7 +331,7 @@ def _write(path: Path | None, results: dict[str, Any], name: str) -> None:
     if path.is_dir() or not path.suffix:
         path.mkdir(parents=True, exist_ok=True)
         path = path / name
-    runs.write_json(path, results)
+    disk.write_json(path, results)
     _note(f"Written: {path}")
 
 

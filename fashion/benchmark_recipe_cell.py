@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from fashion import benchmark_peers, datasets, runs
+from fashion import benchmark_peers, datasets, disk, runs
 from fashion.benchmark_cell import asked, keep_tensorflow_out, peak_gflops
 from fashion.benchmark_peers import Task
 from fashion.settings import RunSettings
@@ -174,7 +174,7 @@ def _train_ours(task: Task, settings: RunSettings, clock: Clock) -> int:
 
     with tempfile.TemporaryDirectory() as folder:
         run = runs.Run(Path(folder))
-        runs.write_json(run.folder / "settings.json", settings.to_json())
+        disk.write_json(run.folder / "settings.json", settings.to_json())
         # Nobody looks at this run: it is stopped by ending its process.
         nobody = SimpleNamespace(update=lambda **changes: None, stop_reason=lambda: None)
         recorder = Timed(run, settings, nobody, batches, (task.test_images, task.test_labels))

@@ -19,7 +19,7 @@ import statistics
 import time
 from typing import Any
 
-from fashion import benchmark_accuracy, benchmark_child, datasets, jobs, machine, runs
+from fashion import benchmark_accuracy, benchmark_child, datasets, disk, jobs, machine, runs
 from fashion.benchmark_plan import PLAN_FILE
 from fashion.benchmark_results import FILE
 from fashion.benchmark_trials import RecipePlan, Trial, seconds_per_image
@@ -123,7 +123,7 @@ class _Work:
             if steady and peak:  # a training step takes three forward passes, a multiply-add two operations
                 operations = 6 * one["num_multiply_adds"] * one["images_per_epoch"]
                 one["share_of_peak"] = operations / statistics.median(steady) / (peak * 1e9)
-        runs.write_json(self.run.folder / FILE, results)
+        disk.write_json(self.run.folder / FILE, results)
 
     def measure(self, trial: Trial) -> None:
         """One training in a process of its own, with its entry in the record whatever becomes of it."""

@@ -22,7 +22,7 @@ from typing import Any
 
 import psutil
 
-from fashion import jobs, runs
+from fashion import disk, jobs, runs
 from fashion.settings import RunSettings
 from fashion.warm_worker import Spare
 
@@ -90,8 +90,8 @@ def _worker(dataset: str, check_stop: Callable[[], None], warm: bool = False) ->
     settings = RunSettings(dataset=dataset, architecture="softmax", epochs=1, num_train=5_000)
     with tempfile.TemporaryDirectory() as folder:
         run = runs.Run(Path(folder))
-        runs.write_json(run.folder / "settings.json", settings.to_json())
-        runs.write_json(run.folder / "status.json", {"state": "queued"})
+        disk.write_json(run.folder / "settings.json", settings.to_json())
+        disk.write_json(run.folder / "status.json", {"state": "queued"})
         first_step, memory, spare, idle = None, 0, None, None
         export = []
         if warm:
@@ -128,8 +128,8 @@ def _while_training(dataset: str, check_stop: Callable[[], None]) -> dict[str, A
     with tempfile.TemporaryDirectory() as folder:
         run = runs.Run(Path(folder) / "20000101-000000-cnn-0000")
         run.folder.mkdir()
-        runs.write_json(run.folder / "settings.json", settings.to_json())
-        runs.write_json(run.folder / "status.json", {"state": "queued"})
+        disk.write_json(run.folder / "settings.json", settings.to_json())
+        disk.write_json(run.folder / "status.json", {"state": "queued"})
         child = jobs.start_worker(run)
         try:
             started = time.perf_counter()

@@ -21,7 +21,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from fashion import benchmark_child, estimate, feature_store, jobs, machine, pretrained, runs
+from fashion import benchmark_child, disk, estimate, feature_store, jobs, machine, pretrained, runs
 from fashion.benchmark_results import busy_words, machine_name
 from fashion.errors import DataError, JobError
 from fashion.settings import PHOTO_DEFAULTS, RunSettings
@@ -83,8 +83,8 @@ def _our_run(folder: Path, name: str, settings: RunSettings) -> dict[str, Any]:
     """A worker's run, from starting the process to its end, with the seconds of each phase."""
     run = runs.Run(folder / name)
     run.folder.mkdir()
-    runs.write_json(run.folder / "settings.json", settings.to_json())
-    runs.write_json(run.folder / "status.json", asdict(runs.Status(created=time.time())))
+    disk.write_json(run.folder / "settings.json", settings.to_json())
+    disk.write_json(run.folder / "status.json", asdict(runs.Status(created=time.time())))
     environment = jobs.worker_environment(settings) | {"FASHION_FEATURES": str(folder / "vectors")}
     command = [sys.executable, "-m", "fashion.worker", str(run.folder)]
     began: dict[str, float] = {"starting": 0.0}

@@ -16,6 +16,7 @@ from fashion import (
     answers,
     clothing,
     datasets,
+    disk,
     estimate,
     evaluation,
     feature_store,
@@ -330,7 +331,7 @@ def measure_refusal(options: argparse.Namespace) -> int:
         )
     if options.write:
         card = run.card()
-        runs.write_json(run.folder / "card.json", {**card, "refusal": {**card["refusal"], "others": counted}})
+        disk.write_json(run.folder / "card.json", {**card, "refusal": {**card["refusal"], "others": counted}})
     return 0
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import pooch
 
-from fashion import clothing, datasets, pretrained, runs, teachers
+from fashion import clothing, datasets, disk, pretrained, runs, teachers
 from fashion.errors import DataError
 from fashion.pretrained import BASES
 from fashion.settings import PHOTOS, RunSettings
@@ -257,7 +257,7 @@ def ship(architecture: str, image_size: int) -> Path:
         f"python -m fashion features --ship {architecture}-{image_size}",
         "sha256": _file_sha256(path, path.stat().st_size, path.stat().st_mtime_ns),
     }
-    runs.write_json(path.with_suffix(".json"), card)
+    disk.write_json(path.with_suffix(".json"), card)
     return path
 
 

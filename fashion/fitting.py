@@ -12,7 +12,7 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from fashion import architectures, clothing, datasets, networks, range_test, runs, snapshots, watched
+from fashion import architectures, clothing, datasets, disk, networks, range_test, runs, snapshots, watched
 from fashion.batches import Batches, PhotoBatches, VectorBatches, changed
 from fashion.clothing import Photos
 from fashion.settings import PHOTOS, RunSettings, learning_rate_at
@@ -265,7 +265,7 @@ class Recorder(keras.callbacks.Callback):
         before = self.run.probes()
         kept = before["probabilities"][: self.epoch] if before else probabilities[None][:0]
         together = np.concatenate([kept, probabilities[None]]).astype(np.float16)
-        runs.write_arrays(self.run.folder / "probes.npz", indices=self.probe_indices, probabilities=together)
+        disk.write_arrays(self.run.folder / "probes.npz", indices=self.probe_indices, probabilities=together)
 
     def _write_step(self, steps: int, logs: dict) -> None:
         """Progress, and a row of the live curve: means since the last row, since Keras' are means since the epoch began."""
@@ -449,4 +449,4 @@ def _forget_after(run: runs.Run, epoch: int) -> None:
     for name, table in tables.items():
         if not (run.folder / name).exists():
             continue
-        runs.write_text(run.folder / name, table[table.epoch <= epoch].to_csv(index=False))
+        disk.write_text(run.folder / name, table[table.epoch <= epoch].to_csv(index=False))

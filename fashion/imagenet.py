@@ -18,7 +18,7 @@ import pooch
 import psutil
 from PIL import Image
 
-from fashion import jobs, memory_need, runs, squares
+from fashion import disk, jobs, memory_need, runs, squares
 from fashion.errors import DataError, JobError, ModelError
 from fashion.predictor import Interpreter
 from fashion.pretrained import BASES, weights_argument
@@ -150,7 +150,7 @@ def report(name: str, phase: str, *, began: float, problem: str = "", process_id
     """Write down how far it is; for whoever gets the network ready."""
     said = {"phase": phase, "began": began, "problem": problem, "process_id": process_id}
     with contextlib.suppress(OSError):  # a full disk is told when the network itself cannot be written
-        runs.write_json(_status_file(name), said)
+        disk.write_json(_status_file(name), said)
 
 
 def forget(name: str) -> None:

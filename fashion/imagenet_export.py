@@ -17,7 +17,7 @@ import numpy as np
 import pooch
 import requests
 
-from fashion import imagenet, runs
+from fashion import disk, imagenet
 from fashion.errors import DataError, FashionError, ModelError
 from fashion.pretrained import BASES, find
 
@@ -104,7 +104,7 @@ def convert(name: str, report) -> None:
     report("looking for its weights")
     weights = imagenet.weights(name)
     classes = class_names()
-    runs.write_json(imagenet.classes_file(), classes)
+    disk.write_json(imagenet.classes_file(), classes)
     report("starting TensorFlow")
     import keras
 

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from fashion import (
+    disk,
     estimate,
     feature_store,
     jobs,
@@ -182,7 +183,7 @@ def keep(run: Run, lesson: Lesson, experiment: Experiment, label: str) -> Run:
     for name in FILES:
         if (run.folder / name).exists():
             shutil.copyfile(run.folder / name, folder / name)
-    runs.write_json(folder / "card.json", {**run.card(), "name": folder.name, "files": {}})
+    disk.write_json(folder / "card.json", {**run.card(), "name": folder.name, "files": {}})
     return Run(folder)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from fashion import runs
+from fashion import disk
 from fashion.runs import Run
 
 FILE = "range.csv"
@@ -26,7 +26,7 @@ def read(run: Run) -> pd.DataFrame:
 
     Empty where the run is no range test, or has not begun.
     """
-    table = runs.read_table(run.folder / FILE, COLUMNS)
+    table = disk.read_table(run.folder / FILE, COLUMNS)
     return table.assign(smoothed=smoothed(table.loss.to_numpy(float)))
 
 
@@ -64,7 +64,7 @@ class Recording:
     def write(self) -> None:
         """Replace the file with what there is."""
         lines = [f"{step},{rate:.6g},{loss:.6g}" for step, rate, loss in self._rows]
-        runs.write_text(self.run.folder / FILE, "\n".join([",".join(COLUMNS), *lines, ""]))
+        disk.write_text(self.run.folder / FILE, "\n".join([",".join(COLUMNS), *lines, ""]))
 
 
 @dataclass(frozen=True)

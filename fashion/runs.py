@@ -6,15 +6,12 @@ the worker) and is replaced atomically, so a reader never sees half a file.
 """
 
 import dataclasses
-import io
 import json
 import os
 import re
 import secrets
 import shutil
 import time
-import zipfile
-import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +21,7 @@ import numpy as np
 import pandas as pd
 import psutil
 
+from fashion import disk
 from fashion.errors import FashionError, RunError, SettingsError
 from fashion.settings import RunSettings, load_json
 
@@ -196,20 +194,20 @@ class Run:
 
     def log(self) -> pd.DataFrame:
         """A row per epoch: epoch, loss, accuracy, val_loss, val_accuracy, learning_rate, seconds, images_per_second."""
-        return read_table(self.folder / "log.csv", LOG_COLUMNS)
+        return disk.read_table(self.folder / "log.csv", LOG_COLUMNS)
 
     def steps(self) -> pd.DataFrame:
         """A row per few steps: step, epoch, seconds, loss, accuracy, learning_rate, images_per_second."""
-        return read_table(self.folder / "steps.csv", STEP_COLUMNS)
+        return disk.read_table(self.folder / "steps.csv", STEP_COLUMNS)
 
     def probes(self) -> dict[str, np.ndarray] | None:
         """The probe pictures: indices (p,) into validation, probabilities float32 (epochs, p, classes)."""
-        return read_arrays(self.folder / "probes.npz", ("indices", "probabilities"))
+        return disk.read_arrays(self.folder / "probes.npz", ("indices", "probabilities"))
 
     def evaluation(self) -> dict[str, np.ndarray] | None:
         """Class probabilities (n, classes) and labels (n,) of validation and test, of the best epoch."""
         names = ("validation_probabilities", "validation_labels", "test_probabilities", "test_labels")
-        return read_arrays(self.folder / "evaluation.npz", names)
+        return disk.read_arrays(self.folder / "evaluation.npz", names)
 
     @property
     def has_model(self) -> bool:
@@ -254,9 +252,9 @@ def create_job(label: str, file_name: str, content: Any, **status: Any) -> Run:
     folder = runs_folder() / f"{stamp}-{label}-{secrets.token_hex(2)}"
     try:
         folder.mkdir(parents=True)
-        write_json(folder / file_name, content)
+        disk.write_json(folder / file_name, content)
         # Written last: a folder without a status is not a job yet, so the queue never sees half of one.
-        write_json(folder / "status.json", dataclasses.asdict(Status(created=time.time(), **status)))
+        disk.write_json(folder / "status.json", dataclasses.asdict(Status(created=time.time(), **status)))
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise RunError(
@@ -337,7 +335,7 @@ def ship(run: Run, name: str) -> Run:
         (folder / file_name).unlink(missing_ok=True)
         if (run.folder / file_name).exists():
             shutil.copyfile(run.folder / file_name, folder / file_name)
-    write_json(folder / "card.json", {**card, "name": name})
+    disk.write_json(folder / "card.json", {**card, "name": name})
     return Run(folder)
 
 
@@ -356,7 +354,7 @@ def readable(runs: list[Run]) -> tuple[list[Run], list[FashionError]]:
 
 def request_stop(run: Run, reason: str = "Stopped by hand.") -> None:
     """Ask the worker to stop at its next step; it keeps the best epoch and finishes the folder."""
-    write_text(run.folder / "stop", reason)
+    disk.write_text(run.folder / "stop", reason)
 
 
 def stop_request(run: Run) -> str | None:
@@ -383,62 +381,8 @@ def delete(run: Run) -> None:
 def set_status(run: Run, **changes: Any) -> Status:
     """Change the stored status; for whoever is its writer now: the queue, or the worker."""
     status = dataclasses.replace(run.stored_status(), **changes)
-    write_json(run.folder / "status.json", dataclasses.asdict(status))
+    disk.write_json(run.folder / "status.json", dataclasses.asdict(status))
     return status
-
-
-def write_text(path: Path, text: str) -> None:
-    """Replace a file in one step: readers see the old or the new text, never a part."""
-    write_bytes(path, text.encode("utf-8"))
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Replace a JSON file in one step."""
-    write_text(path, json.dumps(value, indent=2) + "\n")
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Replace a file in one step. Raises OSError, and leaves the old file, if the disk is full."""
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        beside.write_bytes(data)
-        os.replace(beside, path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
-
-
-def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
-    """A table of numbers that is still being written: its whole rows; empty where there is no such file."""
-    try:
-        # Rows are appended: what follows the last line break is half written ("12" may become "1234").
-        whole_lines = path.read_bytes().rpartition(b"\n")[0].decode("utf-8", errors="replace")
-        table = pd.read_csv(io.StringIO(whole_lines), on_bad_lines="skip")
-    except (FileNotFoundError, pd.errors.EmptyDataError, pd.errors.ParserError):
-        return pd.DataFrame(columns=list(columns), dtype=float)
-    # A damaged file may hold anything; a row counts only if all of it is numbers.
-    table = table.reindex(columns=list(columns)).apply(pd.to_numeric, errors="coerce")
-    return table.dropna().reset_index(drop=True)
-
-
-def write_arrays(path: Path, **arrays: np.ndarray) -> None:
-    """Write named arrays as one .npz file, in one step."""
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)
-    write_bytes(path, buffer.getvalue())
-
-
-def read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray] | None:
-    """What `write_arrays` wrote; None where there is no such file. Raises RunError for a damaged one."""
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in names}
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise RunError(
-            f"{path.name} must hold the arrays {', '.join(names)}. {error}. Delete the run."
-        ) from None
 
 
 def _is_worker(process_id: int) -> bool:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from fashion import answers, clothing, datasets, runs, sketches, summary, teachers
+from fashion import answers, clothing, datasets, disk, runs, sketches, summary, teachers
 from fashion.errors import FashionError, ModelError, RunError, SettingsError
 from fashion.jobs import LocalQueue
 from fashion.runs import Run
@@ -231,7 +231,7 @@ def asked_run(job: Run) -> Run:
 
 def write_result(job: Run, result: dict) -> None:
     """Keep what the proof found."""
-    runs.write_json(job.folder / REQUEST, _request(job) | {"result": result})
+    disk.write_json(job.folder / REQUEST, _request(job) | {"result": result})
 
 
 def pictures(run: Run) -> tuple[list[bytes], str]:

@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 
-from fashion import runs
+from fashion import disk, runs
 from fashion.datasets import Split
 from fashion.errors import FashionError, ModelError, SettingsError
 from fashion.predictor import Predictor
@@ -61,7 +61,7 @@ def answers(run: runs.Run, settings: RunSettings, split: Split, reporter: Report
     if not settings.teacher_names:
         return None
     path = run.folder / FILE
-    kept = runs.read_arrays(path, ("answers",))
+    kept = disk.read_arrays(path, ("answers",))
     if kept is not None and len(kept["answers"]) == len(split):
         return kept["answers"].astype(np.float32)
     if words := problem(settings):
@@ -85,7 +85,7 @@ def answers(run: runs.Run, settings: RunSettings, split: Split, reporter: Report
     mean = np.mean(said, axis=0, dtype=np.float32)
     if not np.isfinite(mean).all():
         raise ModelError("A teacher must answer with numbers. Received something else. Choose another one.")
-    runs.write_arrays(path, answers=mean.astype(np.float16))
+    disk.write_arrays(path, answers=mean.astype(np.float16))
     return mean.astype(np.float16).astype(np.float32)
 
 

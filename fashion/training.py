@@ -19,6 +19,7 @@ from fashion import (
     architectures,
     clothing,
     datasets,
+    disk,
     evaluation,
     feature_store,
     machine,
@@ -109,7 +110,7 @@ def finish(run: runs.Run, settings: RunSettings, reporter: Reporter, export: boo
     validation, test = known or (
         predict(model, split.images, settings.mirror) for split in (data.validation, data.test)
     )
-    runs.write_arrays(
+    disk.write_arrays(
         run.folder / "evaluation.npz",
         validation_probabilities=validation.astype(np.float16),
         validation_labels=data.validation.labels,
@@ -120,7 +121,7 @@ def finish(run: runs.Run, settings: RunSettings, reporter: Reporter, export: boo
         reporter.update(phase="exporting")
     difference = None if no_export else _export(run, model, data, known and known[1][:_NUM_COMPARED])
     if settings.pretrained:
-        runs.write_arrays(run.folder / "head.npz", **networks.head_arrays(model))
+        disk.write_arrays(run.folder / "head.npz", **networks.head_arrays(model))
     card = _card(run, settings, data, reporter, validation, test)
     card["export_difference"] = difference
     if no_export or settings.pretrained:
@@ -132,7 +133,7 @@ def finish(run: runs.Run, settings: RunSettings, reporter: Reporter, export: boo
     if settings.pretrained and not no_export:
         reporter.update(phase="comparing")
         card["refusal"] = transfer.write_neighbours(run, settings, model, data)
-    runs.write_json(run.folder / "card.json", card)
+    disk.write_json(run.folder / "card.json", card)
 
 
 def test_epochs(job: runs.Run, reporter: Reporter) -> None:
@@ -175,14 +176,14 @@ def _test_epoch(job: runs.Run, run: runs.Run, epoch: int, reporter: Reporter, ex
         if (run.folder / name).exists():
             shutil.copyfile(run.folder / name, made.folder / name)
     log = run.log()
-    runs.write_text(made.folder / "log.csv", log[log.epoch <= epoch].to_csv(index=False))
+    disk.write_text(made.folder / "log.csv", log[log.epoch <= epoch].to_csv(index=False))
     finish(made, run.settings, reporter, export)
     if not made.can_predict:
         (made.folder / "model.keras").unlink()  # the same weights are kept beside
         words = {} if export else {"no_export": snapshots.TESTED_ONLY}
-        runs.write_json(made.folder / "card.json", made.card() | {"files": {}} | words)
+        disk.write_json(made.folder / "card.json", made.card() | {"files": {}} | words)
     status = runs.Status(state="finished", best_epoch=epoch, num_epochs=epoch, epoch=epoch)
-    runs.write_json(made.folder / "status.json", dataclasses.asdict(status))
+    disk.write_json(made.folder / "status.json", dataclasses.asdict(status))
     shutil.rmtree(target, ignore_errors=True)
     os.replace(made.folder, target)
 
@@ -212,7 +213,7 @@ def _export(run: runs.Run, model: keras.Model, data, expected: np.ndarray | None
     expected = predict(model, pictures) if expected is None else expected
     # Few steps can leave a network in which rounding to float16 matters; in float32 the file is twice as large.
     for half in (True, False):
-        runs.write_bytes(path, export.to_litert(run.folder / "model.keras", model, half))
+        disk.write_bytes(path, export.to_litert(run.folder / "model.keras", model, half))
         difference = export.difference(path, pictures, expected)
         if difference <= EXPORT_TOLERANCE:
             return difference

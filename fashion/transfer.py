@@ -10,7 +10,7 @@ import time
 import keras
 import numpy as np
 
-from fashion import feature_store, features, neighbours, networks, refusal, runs, teachers
+from fashion import disk, feature_store, features, neighbours, networks, refusal, runs, teachers
 from fashion.batches import PhotoBatches, VectorBatches
 from fashion.datasets import Dataset, Split
 from fashion.fitting import chosen, fit, predict, to_judge
@@ -40,7 +40,7 @@ def train(run: runs.Run, settings: RunSettings, reporter: Reporter) -> None:
     )  # and how many epochs it took, since early stopping may have ended it
     if not (tuning and head_is_done.exists()):
         _train_head(run, settings, reporter, data, said)
-        runs.write_json(head_is_done, {"epochs": len(run.log())})
+        disk.write_json(head_is_done, {"epochs": len(run.log())})
     if not tuning:
         return
     head_epochs = json.loads(head_is_done.read_text(encoding="utf-8"))["epochs"]
@@ -74,7 +74,7 @@ def _train_head(
     started = time.perf_counter()
     vectors = features.vectors(settings, data, reporter)
     seconds = time.perf_counter() - started
-    runs.write_json(run.folder / _FEATURES_RECORD, {"source": vectors.source, "seconds": seconds})
+    disk.write_json(run.folder / _FEATURES_RECORD, {"source": vectors.source, "seconds": seconds})
     split = chosen(data.train, settings)
     rows = _rows(split, data)
     num_classes = len(data.info.classes)
@@ -145,7 +145,7 @@ def write_neighbours(run: runs.Run, settings: RunSettings, model: keras.Model, d
         train, validation, test = vectors.train[0][_rows(split, data)], vectors.validation, vectors.test
     photos = [path.stem for path in split.images.paths]
     found = Neighbours.fit(train, photos, split.labels)
-    runs.write_arrays(run.folder / neighbours.FILE, **found.arrays())
+    disk.write_arrays(run.folder / neighbours.FILE, **found.arrays())
     return refusal.fit(found, validation, test)
 
 

@@ -5,7 +5,7 @@ Other runs look at the test once, at the end. Only reading; `fitting.py` writes 
 
 import pandas as pd
 
-from fashion import runs
+from fashion import disk
 from fashion.runs import Run
 
 FILE = "test_log.csv"
@@ -14,4 +14,4 @@ COLUMNS = ("epoch", "test_loss", "test_accuracy")
 
 def read(run: Run) -> pd.DataFrame:
     """A row per epoch: epoch (from 1), test_loss, test_accuracy (0 to 1). Empty where the run did not watch the test."""
-    return runs.read_table(run.folder / FILE, COLUMNS)
+    return disk.read_table(run.folder / FILE, COLUMNS)

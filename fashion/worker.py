@@ -16,7 +16,7 @@ import time
 import traceback
 from pathlib import Path
 
-from fashion import runs
+from fashion import disk, runs
 from fashion.errors import FashionError
 
 STATUS_INTERVAL_SECONDS = 0.5
@@ -85,7 +85,7 @@ class Reporter:
         with self._lock:
             self._status = dataclasses.replace(self._status, heartbeat=time.time())
             status = self._status
-        runs.write_json(self.run.folder / "status.json", dataclasses.asdict(status))
+        disk.write_json(self.run.folder / "status.json", dataclasses.asdict(status))
 
 
 def explain(error: BaseException) -> str:

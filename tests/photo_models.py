@@ -11,7 +11,7 @@ from ai_edge_litert import interpreter as litert
 from PIL import Image
 from run_folders import card, write_arrays
 
-from fashion import datasets, neighbours, runs
+from fashion import datasets, disk, neighbours, runs
 from fashion.settings import RunSettings
 
 SIDE = 64
@@ -95,8 +95,8 @@ def make_run(name: str = "20260102-120000-photo-0001", folder: Path | None = Non
     settings = RunSettings(dataset="clothing", architecture="mobilenetv2-035", image_size=SIDE)
     run = runs.Run((folder or runs.runs_folder()) / name)
     run.folder.mkdir(parents=True)
-    runs.write_json(run.folder / "settings.json", settings.to_json())
-    runs.write_json(run.folder / "status.json", {"state": "finished"})
+    disk.write_json(run.folder / "settings.json", settings.to_json())
+    disk.write_json(run.folder / "status.json", {"state": "finished"})
     (run.folder / "model.tflite").write_bytes(FILE)
     digest = {"bytes": len(FILE), "sha256": hashlib.sha256(FILE).hexdigest()}
     values = card(name, settings) | {

@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 
-from fashion import datasets, runs
+from fashion import datasets, disk, runs
 from fashion.settings import RunSettings
 
 CLASSES = datasets.CLASSES_FASHION
@@ -100,15 +100,15 @@ def make_run(
     chosen = RunSettings(**{"architecture": "softmax", "epochs": 3, **settings})
     run = runs.Run((folder or runs.runs_folder()) / name)
     run.folder.mkdir(parents=True)
-    runs.write_json(run.folder / "settings.json", chosen.to_json())
+    disk.write_json(run.folder / "settings.json", chosen.to_json())
     status = {"state": state, "reason": "Stopped by hand." if state == "stopped" else "", "best_epoch": 2}
-    runs.write_json(run.folder / "status.json", status | {"num_epochs": 3, "epoch": 3})
+    disk.write_json(run.folder / "status.json", status | {"num_epochs": 3, "epoch": 3})
     (run.folder / "log.csv").write_text(LOG)
     (run.folder / "model.keras").write_bytes(b"abc")
     write_arrays(run, "probes.npz", indices=np.arange(12), probabilities=np.stack([answers(wrong)[:12]] * 3))
     if tested:
         (run.folder / "model.tflite").write_bytes(b"abc")
-        runs.write_json(run.folder / "card.json", card(name, chosen, wrong))
+        disk.write_json(run.folder / "card.json", card(name, chosen, wrong))
         both = {f"{split}_probabilities": answers(wrong) for split in ("validation", "test")}
         write_arrays(
             run, "evaluation.npz", **both, **{f"{split}_labels": LABELS for split in ("validation", "test")}

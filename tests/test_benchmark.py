@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from fashion import benchmark, benchmark_child, benchmark_results, datasets, machine, runs
+from fashion import benchmark, benchmark_child, benchmark_results, datasets, disk, machine, runs
 from fashion.benchmark_plan import FULL, QUICK, Plan, plan_for
 from fashion.benchmark_results import Measurement
 from fashion.errors import JobError, RunError, SettingsError
@@ -339,7 +339,7 @@ def test_a_stopped_benchmark_goes_on_where_it_was(stub):
         benchmark.measure(run, reporter)
     before = benchmark.record(run)
     before["cells"][0]["correct"] = 7  # to know it again
-    runs.write_json(run.folder / "results.json", before)
+    disk.write_json(run.folder / "results.json", before)
     reporter.stop_reason = lambda: None
     stub("well")
 
@@ -497,10 +497,10 @@ def test_the_recorded_files_of_the_project_can_be_read():
 def test_a_measurement_shows_once_it_has_a_result():
     """A folder whose job has just begun has nothing to show, and is no problem either."""
     run = benchmark.create(TINY)
-    runs.write_json(run.folder / "results.json", benchmark_results.begun(TINY, 0.0))
+    disk.write_json(run.folder / "results.json", benchmark_results.begun(TINY, 0.0))
     assert benchmark_results.measured_here() == ([], [])
 
-    runs.write_json(run.folder / "results.json", results())
+    disk.write_json(run.folder / "results.json", results())
 
     (one,) = benchmark_results.measured_here()[0]
     assert one.title.startswith("this machine, 2026-03-01 ")

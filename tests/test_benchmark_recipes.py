@@ -26,6 +26,7 @@ from fashion import (
     benchmark_results,
     benchmark_trials,
     datasets,
+    disk,
     machine,
     recipes,
     runs,
@@ -266,7 +267,7 @@ def test_a_stopped_measurement_keeps_what_it_has_and_goes_on_where_it_was(stub):
     before = benchmark_recipes.record(run)
     assert (len(before["runs"]), before["complete"]) == (3, False)
     before["runs"][0]["startup_seconds"] = 77.0  # to know it again
-    runs.write_json(run.folder / "results.json", before)
+    disk.write_json(run.folder / "results.json", before)
     stub("well")
 
     after = measure(run)
@@ -331,7 +332,7 @@ def test_the_time_is_foretold_from_this_machine_s_own_records(stub, monkeypatch,
     run = benchmark_recipes.create(RecipePlan(recipes=("tiny",), dataset="sketches"))
     record = measure(run)
     assert record["num_train"] < 10_000
-    runs.write_json(run.folder / "results.json", record | {"num_train": 60_000})
+    disk.write_json(run.folder / "results.json", record | {"num_train": 60_000})
 
     assert benchmark_trials.seconds_per_image() == {
         ("tiny", "tensorflow", "cpu"): pytest.approx(4 / 2 / 60_000)

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from fashion import jobs, runs
+from fashion import disk, jobs, runs
 from fashion.errors import JobError, RunError
 from fashion.settings import PHOTO_DEFAULTS, RunSettings
 
@@ -51,8 +51,8 @@ def _new_run(second: int) -> runs.Run:
     """A waiting run made at that second, so that the order does not depend on the clock."""
     folder = runs.runs_folder() / f"20260101-1200{second:02d}-softmax-{second:04x}"
     folder.mkdir(parents=True)
-    runs.write_json(folder / "settings.json", SETTINGS.to_json())
-    runs.write_json(folder / "status.json", dataclasses.asdict(runs.Status(created=time.time())))
+    disk.write_json(folder / "settings.json", SETTINGS.to_json())
+    disk.write_json(folder / "status.json", dataclasses.asdict(runs.Status(created=time.time())))
     return runs.Run(folder)
 
 

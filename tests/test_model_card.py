@@ -6,7 +6,7 @@ import pytest
 import run_folders
 from run_folders import CLASSES, change_card, make_run
 
-from fashion import clothing_files, model_card, runs, summary
+from fashion import clothing_files, disk, model_card, runs, summary
 from fashion.errors import RunError
 from fashion.settings import PHOTO_DEFAULTS, RunSettings
 
@@ -61,7 +61,7 @@ def test_photos_left_out_for_their_doubtful_labels_are_counted():
     """Of 3,068 photos, 25."""
     one = photo_run()
     run = runs.Run(one.run.folder)
-    runs.write_json(run.folder / "settings.json", one.settings.replace(clean_labels=True).to_json())
+    disk.write_json(run.folder / "settings.json", one.settings.replace(clean_labels=True).to_json())
     change_card(run, num_train=3043)
 
     words = model_card.origin(summary.summarise(run), run.card())
@@ -131,7 +131,7 @@ def test_a_head_alone_and_fine_tuning_are_told_apart():
         image_size=64,
         fine_tune="all",
     )
-    runs.write_json(tuned.folder / "head.json", {"epochs": 1})
+    disk.write_json(tuned.folder / "head.json", {"epochs": 1})
 
     head_words, tuned_words = (model_card.training(summary.summarise(run))[0] for run in (head, tuned))
 

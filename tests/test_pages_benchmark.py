@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from benchmark_page import ROOT, open_page, press, words
 
-from fashion import benchmark, benchmark_accuracy, benchmark_results, datasets, jobs, machine, runs
+from fashion import benchmark, benchmark_accuracy, benchmark_results, datasets, disk, jobs, machine, runs
 from fashion.benchmark_plan import FULL, QUICK
 from fashion.ui import benchmark_charts, state
 
@@ -112,7 +112,7 @@ def recorded_gpu(recorded):
 def measured_here(state_word="finished", **changes):
     """A benchmark's folder as a worker leaves it."""
     run = benchmark.create(QUICK)
-    runs.write_json(run.folder / "results.json", results(**changes))
+    disk.write_json(run.folder / "results.json", results(**changes))
     runs.set_status(run, state=state_word)
     return run
 

@@ -15,6 +15,7 @@ from fashion import (
     benchmark_results,
     benchmark_trials,
     datasets,
+    disk,
     jobs,
     machine,
     runs,
@@ -52,7 +53,7 @@ def put(folder, name="amd", **changes):
 def measured_here(kind="accuracy", state_word="finished", **changes):
     """A measurement's folder as a worker leaves it."""
     run = benchmark_recipes.create(benchmark_trials.plan_for(kind, ("tensorflow",)))
-    runs.write_json(run.folder / "results.json", record(kind, **changes))
+    disk.write_json(run.folder / "results.json", record(kind, **changes))
     runs.set_status(run, state=state_word)
     return run
 

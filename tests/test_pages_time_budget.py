@@ -7,7 +7,7 @@ import pytest
 from run_folders import change_card, make_run
 from streamlit.testing.v1 import AppTest
 
-from fashion import datasets, expected_accuracy, jobs, machine, recipes, runs, time_budget
+from fashion import datasets, disk, expected_accuracy, jobs, machine, recipes, runs, time_budget
 from fashion.recipes import Recipe
 from fashion.settings import DEFAULTS, RunSettings
 
@@ -155,7 +155,7 @@ def test_a_run_that_its_limit_ended_says_so(page):
     run = make_run("20260102-030405-softmax-aaaa")
     reason = "The time limit of 20 s of training was reached in epoch 2 of 9. The best epoch was kept."
     status = dataclasses.replace(run.stored_status(), reason=reason)
-    runs.write_json(run.folder / "status.json", dataclasses.asdict(status))
+    disk.write_json(run.folder / "status.json", dataclasses.asdict(status))
     page.query_params["run"] = run.id
     page.run()
 

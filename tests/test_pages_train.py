@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from fashion import datasets, jobs, machine, runs
+from fashion import datasets, disk, jobs, machine, runs
 from fashion.settings import DEFAULTS, FIELDS, RunSettings, defaults_for
 from fashion.ui import settings_view
 
@@ -223,7 +223,7 @@ def test_an_ended_run_says_why_in_words(page, state, shown):
     """The reason that the worker wrote is what the visitor reads."""
     run = runs.create(RunSettings())
     status = runs.Status(state=state, reason=shown, num_epochs=5)
-    runs.write_json(run.folder / "status.json", dataclasses.asdict(status))
+    disk.write_json(run.folder / "status.json", dataclasses.asdict(status))
     page.query_params["run"] = run.id
 
     page.run()
@@ -244,7 +244,7 @@ def test_a_running_run_shows_progress_and_curves(page):
         state="running", phase="training", heartbeat=4e9, epoch=1, num_epochs=5, step=10, num_steps=100,
         images_per_second=2750.0, seconds_left=75.0, best_epoch=1,
     )  # fmt: skip
-    runs.write_json(run.folder / "status.json", dataclasses.asdict(status))
+    disk.write_json(run.folder / "status.json", dataclasses.asdict(status))
     page.query_params["run"] = run.id
 
     page.run()

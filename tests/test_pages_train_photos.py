@@ -9,7 +9,7 @@ import pytest
 from run_folders import LOG, make_run, write_arrays
 from streamlit.testing.v1 import AppTest
 
-from fashion import datasets, feature_store, jobs, machine, pretrained, recipes, runs
+from fashion import datasets, disk, feature_store, jobs, machine, pretrained, recipes, runs
 from fashion.settings import DEFAULTS, FIELDS, HOMEWORK_DEFAULTS, PHOTO_DEFAULTS, RunSettings, defaults_for
 from fashion.ui import components, outlook_view, training_view
 
@@ -317,7 +317,7 @@ TUNED = PHOTO_DEFAULTS.replace(fine_tune="last", fine_tune_epochs=3, image_size=
 def running(**status) -> tuple[runs.Run, AppTest]:
     run = runs.create(TUNED)
     fields = {"state": "running", "phase": "training", "heartbeat": 4e9, "num_epochs": 23, "num_steps": 95}
-    runs.write_json(run.folder / "status.json", dataclasses.asdict(runs.Status(**(fields | status))))
+    disk.write_json(run.folder / "status.json", dataclasses.asdict(runs.Status(**(fields | status))))
     at = AppTest.from_file(ENTRY, default_timeout=30)
     at.query_params["run"] = run.id
     return run, at.switch_page("pages/train.py")

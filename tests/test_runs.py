@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from fashion import runs
+from fashion import disk, runs
 from fashion.errors import RunError
 from fashion.settings import RunSettings
 
@@ -54,7 +54,7 @@ def test_runs_are_listed_newest_first():
     for stamp in ("20250101-120000-cnn-0001", "20260101-120000-cnn-0002", "20250601-120000-cnn-0003"):
         folder = runs.runs_folder() / stamp
         folder.mkdir(parents=True)
-        runs.write_json(folder / "status.json", {"state": "finished"})
+        disk.write_json(folder / "status.json", {"state": "finished"})
 
     assert [found.id[:8] for found in runs.list_runs()] == ["20260101", "20250601", "20250101"]
 
@@ -108,7 +108,7 @@ def test_damaged_settings_are_told_in_words(run):
     with pytest.raises(RunError, match="readable settings.json"):
         _ = runs.find(run.id).settings
 
-    runs.write_json(run.folder / "settings.json", {"epochs": 3, "attention_heads": 8})
+    disk.write_json(run.folder / "settings.json", {"epochs": 3, "attention_heads": 8})
     with pytest.raises(RunError, match="attention_heads"):
         _ = runs.find(run.id).settings
 
@@ -146,7 +146,7 @@ def test_an_unreadable_status_is_a_failed_run(run, text):
 def test_unknown_entries_of_a_status_are_ignored(run):
     """A status of a newer version still says how the run stands."""
     values = {**dataclasses.asdict(run.status()), "state": "finished", "mood": "good"}
-    runs.write_json(run.folder / "status.json", values)
+    disk.write_json(run.folder / "status.json", values)
 
     assert run.status().state == "finished"
 
@@ -201,7 +201,7 @@ def test_a_file_that_cannot_be_replaced_stays_as_it_was(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "replace", refuse)
     with pytest.raises(OSError, match="No space"):
-        runs.write_text(path, "new")
+        disk.write_text(path, "new")
 
     assert path.read_text() == "old"
     assert [file.name for file in tmp_path.iterdir()] == ["status.json"]
@@ -304,7 +304,7 @@ def test_the_fraction_done(epoch, step, fraction):
 def test_a_status_with_values_of_another_type_reads_as_failed(changes):
     """It is told in words, and breaks neither a page nor the queue."""
     run = runs.create(RunSettings())
-    runs.write_json(run.folder / "status.json", {"state": "running", **changes})
+    disk.write_json(run.folder / "status.json", {"state": "running", **changes})
 
     assert run.status().state == "failed"
     assert "status.json cannot be read" in run.status().reason

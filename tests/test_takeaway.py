@@ -15,7 +15,7 @@ from PIL import Image
 from run_folders import change_card, make_run
 from runs_page import labels, open_page, toy_machine, words
 
-from fashion import evaluation, jobs, runs, squares, takeaway, takeaway_proof
+from fashion import disk, evaluation, jobs, runs, squares, takeaway, takeaway_proof
 from fashion.errors import ModelError, RunError
 from fashion.takeaway_files import prediction_program, preprocessing
 
@@ -269,11 +269,11 @@ def test_what_teachers_said_goes_along_with_the_program_that_needs_it(monkeypatc
     """Without it there is no such program, and the reason is told."""
     photo_models.install(monkeypatch)
     made = photo_models.make_run()
-    runs.write_json(made.folder / "settings.json", made.settings.replace(teachers="clothing").to_json())
+    disk.write_json(made.folder / "settings.json", made.settings.replace(teachers="clothing").to_json())
     run = runs.Run(made.folder)  # settings are read once
 
     without = takeaway.contents(run)
-    runs.write_arrays(run.folder / "teachers.npz", answers=np.full((3, 10), 0.1, np.float16))
+    disk.write_arrays(run.folder / "teachers.npz", answers=np.full((3, 10), 0.1, np.float16))
     complete = takeaway.contents(run)
 
     assert "train.py" not in without

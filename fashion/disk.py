@@ -1,0 +1,69 @@
+"""Files that others read while they are written: replaced in one step, and read though they may be cut off or damaged."""
+
+import io
+import json
+import os
+import secrets
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fashion.errors import RunError
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a file in one step: readers see the old or the new text, never a part."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace a JSON file in one step."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Replace a file in one step. Raises OSError, and leaves the old file, if the disk is full."""
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        beside.write_bytes(data)
+        os.replace(beside, path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+def write_arrays(path: Path, **arrays: np.ndarray) -> None:
+    """Write named arrays as one .npz file, in one step."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    write_bytes(path, buffer.getvalue())
+
+
+def read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray] | None:
+    """What `write_arrays` wrote; None where there is no such file. Raises RunError for a damaged one."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in names}
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise RunError(
+            f"{path.name} must hold the arrays {', '.join(names)}. {error}. Delete the run."
+        ) from None
+
+
+def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+    """A table of numbers that is still being written: its whole rows; empty where there is no such file."""
+    try:
+        # Rows are appended: what follows the last line break is half written ("12" may become "1234").
+        whole_lines = path.read_bytes().rpartition(b"\n")[0].decode("utf-8", errors="replace")
+        table = pd.read_csv(io.StringIO(whole_lines), on_bad_lines="skip")
+    except (FileNotFoundError, pd.errors.EmptyDataError, pd.errors.ParserError):
+        return pd.DataFrame(columns=list(columns), dtype=float)
+    # A damaged file may hold anything; a row counts only if all of it is numbers.
+    table = table.reindex(columns=list(columns)).apply(pd.to_numeric, errors="coerce")
+    return table.dropna().reset_index(drop=True)

@@ -122,9 +122,10 @@ class Bench:
     def __init__(self, plan: Plan, first: Cell):
         import keras
 
-        from fashion import batches, datasets, fitting, networks, training
+        from fashion import batches, datasets, fitting, judging, networks, training
 
-        self.keras, self.networks, self.fitting, self.batches = keras, networks, fitting, batches
+        self.keras, self.networks, self.batches = keras, networks, batches
+        self.fitting, self.judging = fitting, judging
         self.plan = plan
         keep_tensorflow_out()
         settings = plan.settings(first)
@@ -162,7 +163,7 @@ class Bench:
         model.fit(batches, epochs=settings.epochs, callbacks=[clock], verbose=0)
         num_tested = self.plan.num_tested(cell)
         accuracy = evaluation.accuracy(
-            self.fitting.predict(model, self.data.test.images[:num_tested]),
+            self.judging.predict(model, self.data.test.images[:num_tested]),
             self.data.test.labels[:num_tested],
         )
         num_parameters, num_multiply_adds = architectures.cost_of(settings)

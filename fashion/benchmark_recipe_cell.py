@@ -144,7 +144,7 @@ def _train_ours(task: Task, settings: RunSettings, clock: Clock) -> int:
     """Train as the app's worker does, on all the pictures of the task; returns the pictures of an epoch."""
     import keras
 
-    from fashion import fitting, networks, training
+    from fashion import fitting, judging, networks, training
     from fashion.batches import Batches
 
     training.check_framework(settings)
@@ -169,7 +169,7 @@ def _train_ours(task: Task, settings: RunSettings, clock: Clock) -> int:
             self.epoch += 1
 
         def _count_correct(self) -> int:
-            answers = fitting.predict(self.model, self.inputs)
+            answers = judging.predict(self.model, self.inputs)
             return int((answers.argmax(axis=1) == self.labels).sum())
 
     with tempfile.TemporaryDirectory() as folder:

@@ -14,7 +14,7 @@ import numpy as np
 
 from fashion import architectures, clothing, datasets, disk, networks, range_test, runs, snapshots, watched
 from fashion.batches import Batches, PhotoBatches, VectorBatches, changed
-from fashion.clothing import Photos
+from fashion.judging import loss_and_accuracy, predict
 from fashion.settings import PHOTOS, RunSettings, learning_rate_at
 from fashion.time_limit import TimeLimit
 from fashion.worker import Diverged, Reporter, StopRequested
@@ -25,8 +25,6 @@ _ROUNDING = 1e-6  # a resumed run reads its best accuracy from the log, which ha
 _ASSUMED_MULTIPLY_ADDS_PER_SECOND = 3e10
 _SECONDS_PER_CALL = 0.2
 _FORWARD_SHARE = 1 / 3  # of the time of a training step
-_EVALUATION_BATCH = 500
-_PHOTO_BATCH = 32
 # Enough for means and variances over many positions each; photos have more of those, and cost more.
 _NORMALISATION_BATCHES, _NORMALISATION_PICTURES, _NORMALISATION_PHOTOS = 32, 4096, 512
 
@@ -235,7 +233,7 @@ class Recorder(keras.callbacks.Callback):
         probabilities = predict(self.model, inputs)
         if not np.isfinite(probabilities).all():  # the loss is taken before the step that spoils the weights
             raise self._diverged("validation", float("nan"))
-        loss, accuracy = _loss_and_accuracy(probabilities, self.labels)
+        loss, accuracy = loss_and_accuracy(probabilities, self.labels)
         self._write_probes(probabilities[self.probe_indices])
         if accuracy > self.best_accuracy + _ROUNDING:
             self.best_accuracy, self.best_epoch = accuracy, best_epoch
@@ -250,7 +248,7 @@ class Recorder(keras.callbacks.Callback):
 
     def _watch_test(self) -> None:
         inputs, labels = self.test
-        loss, accuracy = _loss_and_accuracy(predict(self.model, inputs), labels)
+        loss, accuracy = loss_and_accuracy(predict(self.model, inputs), labels)
         row = {"epoch": self.epoch + 1, "test_loss": loss, "test_accuracy": accuracy}
         _append(self.run.folder / watched.FILE, watched.COLUMNS, row)
 
@@ -363,39 +361,6 @@ def chosen(split: datasets.Split, settings: RunSettings) -> datasets.Split:
         numbers = np.sort(np.random.default_rng(settings.seed).permutation(len(split))[:count])
         return datasets.Split(split.name, split.images.take(numbers), split.labels[numbers])
     return datasets.Split(split.name, split.images[:count], split.labels[:count])
-
-
-def to_judge(split: datasets.Split, settings: RunSettings, side: int) -> tuple:
-    """Pictures and labels of a split; photos as squares of `side` pixels, made as the finished network will get them."""
-    images = split.images.at(side, settings.predict_fit) if isinstance(split.images, Photos) else split.images
-    return images, split.labels
-
-
-def predict(model: keras.Model, inputs, mirror: bool = False) -> np.ndarray:
-    """Probabilities float32 (n, classes) for raw pictures uint8 (n, h, w) or (n, h, w, 3), `Photos`, or vectors (n, size).
-
-    mirror: the mean of the answers to each photo and to its mirror image.
-    """
-    if (
-        not isinstance(inputs, Photos) and inputs.ndim == 2
-    ):  # all vectors at once: `predict` takes a tenth of a second
-        return np.asarray(model.predict_on_batch(inputs.astype(np.float32)), dtype=np.float32)
-    if not isinstance(inputs, Photos) and inputs.ndim == 3:
-        return np.asarray(model.predict(inputs, batch_size=_EVALUATION_BATCH, verbose=0), dtype=np.float32)
-    answers = []
-    for start in range(0, len(inputs), _PHOTO_BATCH):
-        images = inputs[start : start + _PHOTO_BATCH]
-        answer = np.asarray(model.predict_on_batch(images))
-        if mirror:
-            answer = (answer + np.asarray(model.predict_on_batch(images[:, :, ::-1]))) / 2
-        answers.append(answer)
-    return np.concatenate(answers).astype(np.float32)
-
-
-def _loss_and_accuracy(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    """Mean crossentropy, and the share of right answers."""
-    picked = np.clip(probabilities[np.arange(len(labels)), labels], 1e-7, 1.0)
-    return float(-np.log(picked).mean()), float((probabilities.argmax(axis=1) == labels).mean())
 
 
 def save(model: keras.Model, path) -> None:

@@ -75,18 +75,18 @@ def photo(path, side=None):
         return ImageOps.exif_transpose(image).convert("RGB")
 
 
-def square(image, side):  #? crop_judged
-    """The middle square of a photo: uint8 (side, side, 3)."""  #? crop_judged
-def square(image, side, judged):  #? !crop_judged
-    """A photo as uint8 (side, side, 3): its middle square.  #? !crop_judged
-  #? !crop_judged
+def square(image, side):  #? !own_fit
+    """The middle square of a photo: uint8 (side, side, 3)."""  #? !own_fit
+def square(image, side, judged):  #? own_fit
+    """A photo as uint8 (side, side, 3): its middle square.  #? own_fit
+  #? own_fit
     To be judged, it is as long as the mean, in proportions, of that square and the photo, and squashed.  #? between
     To be judged, all of it is squashed.  #? squash
-    """  #? !crop_judged
+    """  #? own_fit
     width, height = image.size
     shorter = min(width, height)
     wide, high = shorter, shorter
-    if judged:  #? !crop_judged
+    if judged:  #? own_fit
         longer = (width * height) ** 0.5  #? between
         wide, high = min(width, longer), min(height, longer)  #? between
         wide, high = width, height  #? squash
@@ -95,11 +95,11 @@ def square(image, side, judged):  #? !crop_judged
     return np.asarray(image.resize((side, side), Image.Resampling.BICUBIC, box=box, reducing_gap=3.0))
 
 
-def squares(paths, side):  #? crop_judged
-def squares(paths, side, judged=False):  #? !crop_judged
+def squares(paths, side):  #? !own_fit
+def squares(paths, side, judged=False):  #? own_fit
     """Several photos: uint8 (n, side, side, 3)."""
-    return np.stack([square(photo(path), side) for path in paths])  #? crop_judged
-    return np.stack([square(photo(path), side, judged) for path in paths])  #? !crop_judged
+    return np.stack([square(photo(path), side) for path in paths])  #? !own_fit
+    return np.stack([square(photo(path), side, judged) for path in paths])  #? own_fit
 '''
 
 _SMALL_CHANGES = '''

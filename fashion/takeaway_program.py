@@ -100,7 +100,7 @@ def _flags(settings: RunSettings) -> set[str]:
         "watch": settings.watch_test,
         "mixed": settings.precision != "float32",
         "taught": bool(settings.teachers),
-        "crop_judged": settings.predict_fit == "crop",
+        "own_fit": settings.predict_fit != "crop",  # it judges another part of a photo than it learned from
         "between": settings.predict_fit == "between",
         "squash": settings.predict_fit == "squash",
     }

@@ -226,7 +226,7 @@ def _ours(folder: Path, files: list[str]) -> dict:
         return {"litert": model.predict(pixels).tolist()}
     import keras
 
-    from fashion.fitting import predict
+    from fashion.judging import predict
 
     network = keras.saving.load_model(folder / "model.keras", compile=False, safe_mode=True)
     return {"keras": predict(network, pixels, model.mirror).tolist()}

@@ -93,8 +93,8 @@ def predict(model, images):  #? !mirror
     answers = []  #? photos
     for start in range(0, len(images), 32):  #? photos
         part = images[start : start + 32]  #? photos
-        pixels = part if isinstance(part, np.ndarray) else squares(part, side)  #? photos crop_judged
-        pixels = part if isinstance(part, np.ndarray) else squares(part, side, judged=True)  #? photos !crop_judged
+        pixels = part if isinstance(part, np.ndarray) else squares(part, side)  #? photos !own_fit
+        pixels = part if isinstance(part, np.ndarray) else squares(part, side, judged=True)  #? photos own_fit
         answer = np.asarray(model.predict_on_batch(pixels))  #? photos
         if mirror:  #? photos mirror
             answer = (answer + np.asarray(model.predict_on_batch(pixels[:, :, ::-1]))) / 2  #? photos mirror

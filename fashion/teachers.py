@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 
-from fashion import disk, runs
+from fashion import disk, runs, snapshots
 from fashion.datasets import Split
 from fashion.errors import FashionError, ModelError, SettingsError
 from fashion.predictor import Predictor
@@ -23,6 +23,13 @@ FILE = "teachers.npz"
 _PORTION = 32
 
 
+def possible(dataset: str, classes: str) -> list[runs.Run]:
+    """The shipped models, finished runs and tested epochs that can teach a network for this dataset, or two classes of it."""
+    own = [one for run in runs.list_runs() for one in (run, *snapshots.tested(run).values())]
+    good, _ = runs.readable([run for run in (*runs.shipped(), *own) if run.can_predict])
+    return [run for run in good if _knows(run, dataset, classes)]
+
+
 def problem(settings: RunSettings) -> str | None:
     """Why these settings' teachers cannot be asked here, in words; None if they can, or if there are none."""
     for name in settings.teacher_names:
@@ -30,21 +37,18 @@ def problem(settings: RunSettings) -> str | None:
             run = runs.find(name)
             if not run.can_predict:
                 return f"A teacher must be a finished run with an exported model. Received: {name}. Choose another one."
-            if words := _problem(run, settings):
-                return words
+            if not _knows(run, settings.dataset, settings.classes):
+                return (
+                    f"A teacher must know the same classes of the same dataset, {settings.dataset}. Received: {name}, which "
+                    f"knows those of {run.settings.dataset}. Choose another one."
+                )
         except FashionError as error:
             return f"The teacher is not here. {error}"
     return None
 
 
-def _problem(run: runs.Run, settings: RunSettings) -> str | None:
-    taught = run.settings
-    if (taught.dataset, taught.class_names) != (settings.dataset, settings.class_names):
-        return (
-            f"A teacher must know the same classes of the same dataset, {settings.dataset}. Received: {run.id}, which knows "
-            f"those of {taught.dataset}. Choose another one."
-        )
-    return None
+def _knows(run: runs.Run, dataset: str, classes: str) -> bool:
+    return (run.settings.dataset, run.settings.classes) == (dataset, classes)
 
 
 def answers(run: runs.Run, settings: RunSettings, split: Split, reporter: Reporter) -> np.ndarray | None:

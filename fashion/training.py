@@ -31,7 +31,8 @@ from fashion import (
 )
 from fashion.batches import Batches, PhotoBatches
 from fashion.errors import DataError, JobError, ModelError
-from fashion.fitting import chosen, fit, predict, save, to_judge
+from fashion.fitting import chosen, fit, save
+from fashion.judging import predict, to_judge
 from fashion.pretrained import BASES, LICENCE
 from fashion.settings import FRAMEWORKS, HOMEWORK, PHOTOS, RunSettings
 from fashion.worker import Reporter, StopRequested

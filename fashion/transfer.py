@@ -13,7 +13,8 @@ import numpy as np
 from fashion import disk, feature_store, features, neighbours, networks, refusal, runs, teachers
 from fashion.batches import PhotoBatches, VectorBatches
 from fashion.datasets import Dataset, Split
-from fashion.fitting import chosen, fit, predict, to_judge
+from fashion.fitting import chosen, fit
+from fashion.judging import predict, to_judge
 from fashion.neighbours import Neighbours
 from fashion.pretrained import weights_argument
 from fashion.settings import FIELDS, RunSettings

@@ -9,7 +9,17 @@ from fashion.ui import frame
 # Only worker processes load these: they import Keras.
 WORKER_ONLY = {
     f"fashion.{name}"
-    for name in ("batches", "export", "features", "fitting", "fused", "networks", "training", "transfer")
+    for name in (
+        "batches",
+        "export",
+        "features",
+        "fitting",
+        "fused",
+        "judging",
+        "networks",
+        "training",
+        "transfer",
+    )
 }
 FRAMEWORKS = ("tensorflow", "keras", "torch", "jax")
 

@@ -6,7 +6,7 @@ from fashion import lessons_homework, lessons_results, runs, summary, watched
 from fashion.lessons_form import Lesson
 from fashion.lessons_results import Judged
 from fashion.settings import HOMEWORK
-from fashion.ui import lesson_experiment, settings_view, state
+from fashion.ui import lesson_experiment, setting_choices, state
 from fashion.ui.lesson_answer import Ask
 
 
@@ -33,7 +33,7 @@ def desk(lesson: Lesson) -> Ask:
 
 
 def _pair_input() -> str:
-    pairs = settings_view.pairs_of_classes()
+    pairs = setting_choices.pairs_of_classes()
     state.one_of("lesson_pair", pairs)
     return st.selectbox(
         "Two classes",

@@ -4,32 +4,24 @@ Settings, their limits and their sentences come from `fashion.settings`; this mo
 before Start is drawn in `outlook_view.py`.
 """
 
-import itertools
-
 import streamlit as st
 
-from fashion import answers, datasets, machine, presets, summary
+from fashion import datasets, presets
 from fashion.errors import SettingsError
-from fashion.pretrained import BASES
 from fashion.recipes import beginnings
 from fashion.setting_fields import applies
 from fashion.settings import (
-    ARCHITECTURES,
     DEFAULTS,
     FIELDS,
     FIRST_CHANGES,
-    FRAMEWORKS,
-    HOMEWORK,
-    MIN_IMAGE_SIZE,
     PHOTOS,
     RANDOM_CHANGES,
-    SCRATCH,
     RunSettings,
     defaults_for,
     named_in_link,
     parse_value,
 )
-from fashion.ui import cache, components, model_choice, state
+from fashion.ui import components, setting_choices, state
 
 FIRST = ("dataset",)
 """What is chosen before everything else, since it decides which settings there are."""
@@ -98,11 +90,8 @@ _SLIDERS = (
     "balance",
     "views",
 )
-# Sides in pixels that the usual networks were made for; a link may bring another one.
-_SIZES = (96, 128, 150, 192, 224, 256, 299)
 # They mean the same whatever the pictures, so a change of dataset leaves them.
 _SHARED = ("dataset", "seed", "device", "precision", "framework")
-_SIZED = ("image_size", "predict_size")
 _RATE_STEPS = {"learning_rate": 0.0005, "fine_tune_rate": 0.00005}
 
 
@@ -307,7 +296,7 @@ def _problem(name: str, choices: dict[object, str]) -> str | None:
     if text is None or text in choices.values():
         return None
     try:
-        if choices and name not in _SIZED and text not in choices:
+        if choices and name not in setting_choices.OPEN and text not in choices:
             where = "those on this machine: " if name == "device" else ""
             raise SettingsError(
                 f"`{name}` must be one of {where}{', '.join(choices)}. Received: {name}={text!r}."
@@ -353,7 +342,7 @@ def _meant(name: str, text: str, otherwise: object) -> object:
         FIELDS[name].check(name, value)
     except SettingsError:
         return otherwise
-    return otherwise if choices and name not in _SIZED else value
+    return otherwise if choices and name not in setting_choices.OPEN else value
 
 
 def _drawn(name: str) -> bool:
@@ -364,7 +353,7 @@ def _drawn(name: str) -> bool:
 
 def _shown(name: str) -> bool:
     """Whether a run with the settings in the form has a use for this one."""
-    if name == "framework" and len(_frameworks()) < 2:
+    if name == "framework" and len(setting_choices.frameworks()) < 2:
         return False
     return applies(
         name, {key: _value(key) for key in ("dataset", "architecture", "fine_tune", "views", "optimizer")}
@@ -426,57 +415,15 @@ def _setting(name: str) -> None:
 
 def _num_train() -> int:
     """How many training pictures there are to use."""
-    pair = _value("classes") if _shown("classes") else ""
+    pair = _pair()
     return datasets.split_sizes(_value("dataset"), tuple(pair.split(",")) if pair else ())["train"]
 
 
 def _choices(name: str, dataset: str) -> dict[object, str]:
     """What can be chosen with this dataset on this machine, in words; empty for switches and numbers."""
-    if name == "device":
-        gpus = cache.devices(st.session_state.get("framework", DEFAULTS.framework)).gpus
-        names = {"cpu": f"CPU: {cache.this_machine().processor}"}
-        return names | {f"gpu:{number}": f"GPU {number}: {gpu}" for number, gpu in enumerate(gpus)}
-    if name == "framework":
-        return {key: FRAMEWORKS[key] for key in _frameworks()}
-    if name == "classes":
-        return {pair: summary.setting_in_words("classes", pair) for pair in ["", *pairs_of_classes()]}
-    if name == "teachers":
-        return _teachers(dataset)
-    if name == "dataset":
-        return {key: info.title for key, info in datasets.DATASETS.items()}
-    if name == "architecture":
-        names = [*BASES, *reversed(SCRATCH), HOMEWORK] if dataset in PHOTOS else SCRATCH
-        return {key: ARCHITECTURES[key] for key in names}
-    if name in _SIZED:
-        return _sizes(name) if dataset in PHOTOS else {}
-    return FIELDS[name].choices or {}
+    return setting_choices.choices(name, dataset, _pair() if name == "teachers" else "")
 
 
-def _teachers(dataset: str) -> dict[str, str]:
-    """The models that can teach one of this dataset, none of them first; a link may name several, which stay together."""
-    pair = _value("classes") if _shown("classes") else ""
-    taught = {
-        one.run.id: model_choice.option(one)
-        for one in answers.models()
-        if (one.settings.dataset, one.settings.classes) == (dataset, pair)
-    }
-    chosen = str(st.session_state.get("teachers", st.query_params.get("teachers", "")))
-    several = {chosen: chosen} if "," in chosen and set(chosen.split(",")) <= set(taught) else {}
-    return {"": "none"} | several | taught
-
-
-def pairs_of_classes() -> list[str]:
-    """All pairs of the photos' classes, as the setting `classes` has them."""
-    return [f"{one},{other}" for one, other in itertools.combinations(datasets.CLASSES_CLOTHING, 2)]
-
-
-def _sizes(name: str) -> dict[int, str]:
-    chosen = st.session_state.get(name, st.query_params.get(name, ""))
-    own = {int(chosen)} if str(chosen).isdecimal() and len(str(chosen)) < 4 else set()
-    sizes = sorted({*_SIZES, *(size for size in own if MIN_IMAGE_SIZE <= size <= FIELDS[name].high)})
-    as_in_training = {0: "as in training"} if name == "predict_size" else {}
-    return as_in_training | {size: f"{size}" for size in sizes}
-
-
-def _frameworks() -> list[str]:
-    return [name for name in FRAMEWORKS if name in machine.installed_frameworks()]
+def _pair() -> str:
+    """The two classes that are to be learned; "" for all."""
+    return _value("classes") if _shown("classes") else ""

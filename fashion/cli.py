@@ -25,6 +25,7 @@ from fashion import (
     runs,
     snapshots,
     summary,
+    weight_mean,
 )
 from fashion.errors import DataError, FashionError, ModelError, SettingsError
 from fashion.predictor import Predictor
@@ -114,8 +115,9 @@ def show_data(options: argparse.Namespace) -> int:
 
 def train(options: argparse.Namespace) -> int:
     """`train`: start a worker, follow it to its end, and print what came out."""
-    given = vars(options)
-    settings = RunSettings.from_text({name: given[name] for name in FIELDS if name in given})
+    given = {name: value for name, value in vars(options).items() if name in FIELDS}
+    names = [name.strip() for name in given.pop("mean_of", "").split(",") if name.strip()]
+    settings = RunSettings.from_text(given, weight_mean.settings_of(names) if names else None)
     if not settings.pretrained:
         _check_data(settings.dataset)
     elif problem := feature_store.obstacle(settings):

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import pooch
 
-from fashion import clothing, datasets, disk, pretrained, runs, teachers
+from fashion import clothing, datasets, disk, pretrained, runs, teachers, weight_mean
 from fashion.errors import DataError
 from fashion.pretrained import BASES
 from fashion.settings import PHOTOS, RunSettings
@@ -327,7 +327,7 @@ def obstacle(settings: RunSettings) -> str | None:
     It looks for the photos, for the pretrained weights (also whether they could be downloaded, which takes up to three
     seconds the first time), and for stored vectors, which may spare both.
     """
-    if words := teachers.problem(settings):
+    if words := teachers.problem(settings) or weight_mean.problem(settings):
         return words
     status = datasets.status(settings.dataset)
     title = datasets.DATASETS[settings.dataset].title

@@ -29,6 +29,12 @@ _FORWARD_SHARE = 1 / 3  # of the time of a training step
 _NORMALISATION_BATCHES, _NORMALISATION_PICTURES, _NORMALISATION_PHOTOS = 32, 4096, 512
 
 
+def normalisation_batches(batches: Batches, settings: RunSettings) -> int:
+    """On how many batches the normalisations of averaged weights are measured."""
+    pictures = _NORMALISATION_PHOTOS if isinstance(batches, PhotoBatches) else _NORMALISATION_PICTURES
+    return min(_NORMALISATION_BATCHES, max(1, pictures // settings.batch_size))
+
+
 class Recorder(keras.callbacks.Callback):
     """Writes what happens into the run folder: steps, epochs, probe pictures, checkpoints. Stops when asked.
 
@@ -215,11 +221,8 @@ class Recorder(keras.callbacks.Callback):
             yield
             return
         self.averaging.on_test_begin()
-        pictures = (
-            _NORMALISATION_PHOTOS if isinstance(self.batches, PhotoBatches) else _NORMALISATION_PICTURES
-        )
-        count = min(_NORMALISATION_BATCHES, max(1, pictures // self.settings.batch_size))
-        before = networks.remeasure_normalisation(self.model, self.batches.sample(count))
+        sample = self.batches.sample(normalisation_batches(self.batches, self.settings))
+        before = networks.remeasure_normalisation(self.model, sample)
         yield
         networks.restore_normalisation(before)
         self.averaging.on_test_end()

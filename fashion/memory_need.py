@@ -57,6 +57,8 @@ def worker_bytes(settings: RunSettings, export: bool = True) -> int:
     outputs, learned = _outputs(settings, settings.image_size)
     if learns == "none":
         training = 0.0  # vectors are small
+    elif settings.mean_of:  # photos pass through it, but nothing learns
+        training, copies = settings.batch_size * _FIXED_SHARE * outputs, _COPIES["last"]
     else:
         training = settings.batch_size * (learned + _FIXED_SHARE * (outputs - learned))
     judged_at_once = _JUDGED_PHOTOS if settings.dataset in PHOTOS else _JUDGED_PICTURES

@@ -15,7 +15,7 @@ from fashion.evaluation import Accuracy
 from fashion.predictor import UNSURE_BELOW, Predictor
 from fashion.pretrained import BASES, LICENCE
 from fashion.setting_fields import applies
-from fashion.settings import PHOTOS, RunSettings
+from fashion.settings import FIELDS, PHOTOS, RunSettings, differing
 from fashion.summary import Predictions, RunSummary
 
 CALIBRATION_BINS = 15
@@ -91,6 +91,8 @@ def base(one: RunSummary, card: dict) -> str:
 def training(one: RunSummary) -> list[str]:
     """How it was trained, setting by setting, in sentences."""
     settings = one.settings
+    if settings.mean_of:
+        return _averaged(one)
     words = [_rounds(one)]
     changes = random_changes(settings)
     if changes:
@@ -108,18 +110,51 @@ def training(one: RunSummary) -> list[str]:
         words.append("Rare classes counted more while it learned.")
     if settings.averaging:
         words.append("Its numbers are the average of the last steps, which is steadier than any one of them.")
-    if settings.predict_fit == "between":
-        words.append(
-            "It gets photos half cropped, half squashed to a square, as in the mean of the random crops that it learned from."
-        )
-    if settings.mirror:
-        words.append("It judges each photo and its mirror image, and the mean counts.")
+    words += _judging(settings)
     if one.train_seconds is not None:
         versions = ", ".join(f"{name} {version}" for name, version in one.versions.items())
         words.append(
             f"That took {estimate.in_words(one.train_seconds)} ({summary.machine_in_words(one)}; {versions})."
         )
     return words
+
+
+def _judging(settings: RunSettings) -> list[str]:
+    words = []
+    if settings.predict_fit == "between":
+        words.append(
+            "It gets photos half cropped, half squashed to a square, as in the mean of the random crops that it learned from."
+        )
+    if settings.mirror:
+        words.append("It judges each photo and its mirror image, and the mean counts.")
+    return words
+
+
+def _averaged(one: RunSummary) -> list[str]:
+    """How a mean of weights was made: what it is, what went into it, and in what those networks differ."""
+    parts = [part for part in (one.run.card() or {}).get("mean_of", []) if isinstance(part, dict)]
+    words = [
+        f"It was not trained itself: each of its numbers is the mean of those of {len(one.settings.mean_names)} networks that were "
+        "fine-tuned from the same beginning (a model soup: Wortsman et al. 2022). Such a mean mostly errs less than each of them, "
+        "and takes no longer to answer."
+    ]
+    several = [RunSettings.from_json(part["settings"]) for part in parts]
+    names = [
+        name for name in differing(several) if applies(name, several[0].to_json()) and name != "snapshots"
+    ]
+    for number, (part, settings) in enumerate(zip(parts, several, strict=True), 1):
+        own = ", ".join(
+            f"{FIELDS[name].label.lower()} {summary.setting_in_words(name, getattr(settings, name))}"
+            for name in names
+        )
+        epoch = f" after epoch {part['epoch']}" if part.get("epoch") else ""
+        accuracy = part.get("validation_accuracy")
+        right = f", {accuracy:.1%} right on validation" if accuracy is not None else ""
+        took = (
+            f", {estimate.in_words(part['train_seconds'])} of training" if part.get("train_seconds") else ""
+        )
+        words.append(f"Network {number} is {part['name']}{epoch}{right}{took}{f': {own}' if own else ''}.")
+    return [*words, *_judging(one.settings)]
 
 
 def _rounds(one: RunSummary) -> str:

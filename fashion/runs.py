@@ -36,11 +36,11 @@ STATES = (*ACTIVE, "finished", "stopped", "failed", "interrupted")
 TASKS = ("train", "measure", "finish", "export", "prove", "snapshot")
 LESSONS = SHIPPED / "lessons"
 # What a shipped model needs of its run; the rest is for resuming and for a live view.
-_SHIPPED_FILES = (
-    "settings.json", "log.csv", "steps.csv", "probes.npz", "evaluation.npz", "model.keras", "model.tflite",
+_SHIPPED_FILES = ("settings.json", "log.csv", "evaluation.npz", "model.keras", "model.tflite")
+# What only runs that trained have, and only runs on photos.
+_SHIPPED_IF_THERE = (
+    "steps.csv", "probes.npz", "head.json", "head.npz", "neighbours.npz", "refusal.npz", "teachers.npz",
 )  # fmt: skip
-# What only runs on photos have.
-_SHIPPED_FILES_OF_PHOTOS = ("head.json", "head.npz", "neighbours.npz", "refusal.npz", "teachers.npz")
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[a-z0-9-]{1,24}-[0-9a-f]{4}")
 _SHIPPED_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
 EPOCH = "_epoch-"
@@ -62,7 +62,8 @@ class Status:
     """Where a run stands. Times are Unix seconds; None where that has not happened.
 
     `phase` says in a word what a running worker does: waiting (it has other runs of the same group to do first),
-    starting, teachers (other models are asked), features (photos pass through a pretrained network), training, testing, exporting.
+    starting, teachers (other models are asked), features (photos pass through a pretrained network), averaging (weights of
+    other runs), training, testing, exporting.
     `task` is what the worker is to do: one of TASKS. One worker does the runs of a `group` one after another.
     `epoch` counts finished epochs; `step` counts within the current one, and pictures before the first.
     """
@@ -331,7 +332,7 @@ def ship(run: Run, name: str) -> Run:
     folder.mkdir(parents=True, exist_ok=True)
     for file_name in _SHIPPED_FILES:
         shutil.copyfile(run.folder / file_name, folder / file_name)
-    for file_name in _SHIPPED_FILES_OF_PHOTOS:
+    for file_name in _SHIPPED_IF_THERE:
         (folder / file_name).unlink(missing_ok=True)
         if (run.folder / file_name).exists():
             shutil.copyfile(run.folder / file_name, folder / file_name)

@@ -370,6 +370,13 @@ FIELDS: dict[str, Field] = {
         "habits of its own passes them on, too.",
         str,
     ),
+    "mean_of": Field(
+        "Mean of the weights of",
+        "Runs, or epochs of runs, that fine-tuned the same pretrained network: nothing is trained, the new network gets the mean "
+        "of their weights. It mostly errs less than each of them and costs no more than one (a model soup: Wortsman et al. 2022). "
+        "All other settings are then those of the first, where you do not say otherwise.",
+        str,
+    ),
 }  # fmt: skip
 
 _OF_PHOTOS = (
@@ -415,6 +422,8 @@ def applies(name: str, values: Mapping[str, Any]) -> bool:
         return False  # the stored vectors are those of the photos as they are
     if name in ("fine_tune_epochs", "fine_tune_rate"):
         return tuned
+    if name == "mean_of":
+        return bool(values.get("mean_of"))
     if name in _OF_PRETRAINED:
         return pretrained
     return not (name == "width" and pretrained)

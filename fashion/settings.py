@@ -42,6 +42,7 @@ __all__ = [
 
 MIN_IMAGE_SIZE = 64
 MAX_TEACHERS = 3
+MAX_MEAN = 5
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
 _OF_ONE_SIZE = ("softmax", "mlp", "strided", "cnn", HOMEWORK)
 RANGE_TEST_BEGINS = 1e-6
@@ -105,6 +106,7 @@ class RunSettings:
     predict_fit: str = "crop"
     mirror: bool = False
     teachers: str = ""
+    mean_of: str = ""
 
     def __post_init__(self) -> None:
         for name, field in FIELDS.items():
@@ -140,6 +142,7 @@ class RunSettings:
         self._check_judged_size()
         self._check_validation()
         self._check_teachers()
+        self._check_mean()
 
     def _check_photos(self) -> None:
         """What goes with photos only, and what photos need."""
@@ -216,6 +219,25 @@ class RunSettings:
                 f"teachers={self.teachers[:200]!r}. See Runs for the names, or leave it out."
             )
 
+    def _check_mean(self) -> None:
+        """Names of two runs at least, and a network that can be fine-tuned. Whether they fit is for `weight_mean.py`."""
+        names = self.mean_names
+        if not names:
+            return
+        if (
+            not 2 <= len(set(names)) == len(names) <= MAX_MEAN
+            or not all(_NAME.fullmatch(name) for name in names)
+            or not self.pretrained
+            or self.fine_tune == "none"
+            or self.teachers
+        ):
+            raise SettingsError(
+                f"`mean_of` must be the names of 2 to {MAX_MEAN} different runs, or of their epochs, with commas between, for a "
+                "pretrained network that is fine-tuned, without teachers of its own. Received: "
+                f"mean_of={self.mean_of[:300]!r}, architecture={self.architecture!r}, fine_tune={self.fine_tune!r}, "
+                f"teachers={self.teachers[:100]!r}. See Runs for the names, or leave it out."
+            )
+
     def _check_validation(self) -> None:
         """Validation pictures can be changed at random only where pictures are looked at, and changed, at all."""
         if not self.augment_validation:
@@ -237,6 +259,11 @@ class RunSettings:
         return tuple(name.strip() for name in self.teachers.split(",")) if self.teachers else ()
 
     @property
+    def mean_names(self) -> tuple[str, ...]:
+        """The runs, or epochs of runs, whose weights' mean the network gets instead of training; mostly none."""
+        return tuple(name.strip() for name in self.mean_of.split(",")) if self.mean_of else ()
+
+    @property
     def pretrained(self) -> bool:
         """Whether the network begins from ImageNet weights."""
         return self.architecture in BASES
@@ -248,7 +275,9 @@ class RunSettings:
 
     @property
     def num_epochs(self) -> int:
-        """All epochs of the run: of the head or the whole network, and of fine-tuning."""
+        """All epochs of the run: of the head or the whole network, and of fine-tuning; a mean of weights counts as one."""
+        if self.mean_of:
+            return 1
         return self.epochs + (self.fine_tune_epochs if self.pretrained and self.fine_tune != "none" else 0)
 
     @property
@@ -278,15 +307,15 @@ class RunSettings:
         return cls(**values)
 
     @classmethod
-    def from_text(cls, texts: dict[str, str]) -> "RunSettings":
-        """Settings from texts, as they come from the command line; what is absent takes the default of the
-        dataset and architecture.
+    def from_text(cls, texts: dict[str, str], begins: "RunSettings | None" = None) -> "RunSettings":
+        """Settings from texts, as they come from the command line; what is absent is as in `begins`, or takes the default
+        of the dataset and architecture.
 
         Raises:
             SettingsError: As for `from_json`, or a text is not a number where one is expected.
         """
         values = {name: parse_value(name, text) for name, text in texts.items()}
-        begins = defaults_for(values.get("dataset", cls.dataset), values.get("architecture", ""))
+        begins = begins or defaults_for(values.get("dataset", cls.dataset), values.get("architecture", ""))
         return cls.from_json(begins.to_json() | values)
 
     def replace(self, **changes: Any) -> "RunSettings":

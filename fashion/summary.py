@@ -265,7 +265,7 @@ def setting_in_words(name: str, value: object) -> str:
         return "as in training"
     if name == "seconds_limit" and not value:
         return "none"
-    if name == "teachers":
+    if name in ("teachers", "mean_of"):
         return str(value).replace(",", ", ") or "none"
     if name == "classes":
         return str(value).replace(",", " and ") or "all"

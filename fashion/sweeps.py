@@ -26,7 +26,7 @@ _MAX_LENGTH = 400  # characters of a text
 # What would change the pictures that judge, so that accuracies could not be compared, or what is no setting of learning.
 _NOT_VARIED = (
     "dataset", "classes", "seed", "device", "framework", "watch_test", "augment_validation", "snapshots", "seconds_limit",
-    "teachers",
+    "teachers", "mean_of",
 )  # fmt: skip
 VARIABLE: tuple[str, ...] = tuple(name for name in FIELDS if name not in _NOT_VARIED)
 """The settings that can have several values, in the order of `FIELDS`."""

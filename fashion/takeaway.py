@@ -66,6 +66,11 @@ def training_program(run: Run) -> tuple[str | None, str]:
             None,
             "There is no training program for a single epoch: it would keep the best one, as the whole run did.",
         )
+    if run.settings.mean_of:
+        return (
+            None,
+            "There is no training program: its weights are the mean of those of other runs, which have one each.",
+        )
     if run.settings.teachers and not (run.folder / teachers.FILE).exists():
         return None, f"There is no training program: what its teachers said ({teachers.FILE}) is gone."
     try:

@@ -28,6 +28,7 @@ from fashion import (
     snapshots,
     teachers,
     transfer,
+    weight_mean,
 )
 from fashion.batches import Batches, PhotoBatches
 from fashion.errors import DataError, JobError, ModelError
@@ -129,6 +130,8 @@ def finish(run: runs.Run, settings: RunSettings, reporter: Reporter, export: boo
         card["no_export"] = no_export
     if settings.pretrained:
         card |= {"features": transfer.features_record(run)}
+    if settings.mean_of:
+        card["mean_of"] = weight_mean.recorded(run)
     if settings.dataset in PHOTOS:
         card["fit"] = settings.predict_fit
     if settings.pretrained and not no_export:

@@ -9,16 +9,18 @@ import time
 
 import keras
 import numpy as np
+import pandas as pd
 
-from fashion import disk, feature_store, features, neighbours, networks, refusal, runs, teachers
+from fashion import disk, feature_store, features, neighbours, networks, refusal, runs, teachers, weight_mean
 from fashion.batches import PhotoBatches, VectorBatches
 from fashion.datasets import Dataset, Split
-from fashion.fitting import chosen, fit
-from fashion.judging import predict, to_judge
+from fashion.errors import ModelError, SettingsError
+from fashion.fitting import chosen, fit, normalisation_batches, save
+from fashion.judging import loss_and_accuracy, predict, to_judge
 from fashion.neighbours import Neighbours
 from fashion.pretrained import weights_argument
 from fashion.settings import FIELDS, RunSettings
-from fashion.worker import Reporter
+from fashion.worker import Reporter, StopRequested
 
 _FEATURES_RECORD = "features.json"
 
@@ -34,6 +36,9 @@ def train(run: runs.Run, settings: RunSettings, reporter: Reporter) -> None:
     data = feature_store.load(settings, settings.image_size)
     split = chosen(data.train, settings)
     num_classes = len(data.info.classes)
+    if settings.mean_of:
+        _average(run, settings, reporter, data, split)
+        return
     said = teachers.answers(run, settings, split, reporter)
     tuning = settings.fine_tune != "none"
     head_is_done = (
@@ -67,6 +72,44 @@ def train(run: runs.Run, settings: RunSettings, reporter: Reporter) -> None:
         test=to_judge(data.test, settings, settings.judged_size),
         first_epoch=head_epochs,
     )
+
+
+def _average(run: runs.Run, settings: RunSettings, reporter: Reporter, data: Dataset, split: Split) -> None:
+    """Give the network the mean of other networks' weights, with normalisations to match, and log it as one epoch."""
+    if words := weight_mean.problem(settings):
+        raise SettingsError(words)
+    started, names = time.perf_counter(), settings.mean_names
+    disk.write_json(run.folder / weight_mean.RECORD, weight_mean.record(settings))
+    reporter.update(phase="averaging", training_started=time.time(), num_epochs=1, num_steps=len(names))
+    model = networks.build_pretrained(settings, len(data.info.classes))
+    shapes = [weight.shape for weight in model.get_weights()]
+    sums = [np.zeros(shape, np.float64) for shape in shapes]
+    for number, name in enumerate(names):
+        if (reason := reporter.stop_reason()) is not None:
+            raise StopRequested(reason)
+        one = keras.saving.load_model(weight_mean.weights(name), compile=False, safe_mode=True).get_weights()
+        if [weight.shape for weight in one] != shapes:
+            raise ModelError(
+                f"All networks must have the same layers for the mean of their weights. Received: {name} with others. Choose "
+                "another one."
+            )
+        for total, weight in zip(sums, one, strict=True):
+            total += weight
+        reporter.update(step=number + 1)
+    model.set_weights([(total / len(names)).astype(np.float32) for total in sums])
+    batches = PhotoBatches(split.images, split.labels, settings, len(data.info.classes))
+    batches.shuffle(settings.augment_from)  # from then on photos are changed at random
+    sample = batches.sample(normalisation_batches(batches, settings))
+    networks.remeasure_normalisation(model, sample)
+    save(model, run.folder / "model.keras")
+    seen = min(len(split), settings.batch_size * len(sample))
+    learned = loss_and_accuracy(predict(model, split.images[:seen]), split.labels[:seen])
+    images, labels = to_judge(data.validation, settings, settings.judged_size)
+    judged = loss_and_accuracy(predict(model, images), labels)
+    seconds = time.perf_counter() - started
+    row = (1, *learned, *judged, 0.0, seconds, (2 * seen + len(labels)) / seconds)
+    disk.write_text(run.folder / "log.csv", pd.DataFrame([row], columns=runs.LOG_COLUMNS).to_csv(index=False))
+    reporter.update(epoch=1, step=0, best_epoch=1)
 
 
 def _train_head(

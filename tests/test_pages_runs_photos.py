@@ -223,3 +223,30 @@ def test_a_garment_has_the_same_colour_in_every_dataset():
     assert set(photos.values()) == set(small.values())
     scale = charts.class_scale(CLASSES_CLOTHING).to_dict()
     assert dict(zip(scale["domain"], scale["range"], strict=True)) == photos
+
+
+def test_fine_tuned_runs_that_are_compared_can_become_one_network():
+    """The button queues a run that gets the mean of their weights; heads on stored vectors do not offer it."""
+    photo_run(A, fine_tune="all", batch_size=8)
+    photo_run(B, fine_tune="all", batch_size=8, seed=2)
+
+    at = open_page(runs=f"{A},{B}")
+    button(at, "Average their weights").click().run()
+
+    assert not at.exception
+    made = next(run for run in runs.list_runs() if run.id not in (A, B))
+    assert set(made.settings.mean_names) == {A, B}
+    assert made.status().state == "queued"
+    assert "Average their weights" not in [one.label for one in at.button]  # the new run is open instead
+
+
+def test_heads_have_no_mean():
+    """Their weights began from different random numbers, and only the pretrained layers are shared."""
+    photo_run(A)
+    photo_run(B, seed=2)
+
+    at = open_page(runs=f"{A},{B}")
+
+    assert not at.exception
+    assert "2 runs compared" in words(at)
+    assert "Average their weights" not in [one.label for one in at.button]

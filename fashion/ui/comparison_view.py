@@ -7,11 +7,11 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from fashion import summary, sweep_results
+from fashion import summary, sweep_results, weight_mean
 from fashion.comparison import in_words, of_runs
 from fashion.errors import FashionError
 from fashion.summary import RunSummary
-from fashion.ui import charts, components, state
+from fashion.ui import cache, charts, components, state
 
 # More lines than this cannot be told apart, however coloured.
 MAX_COMPARED = 8
@@ -30,6 +30,30 @@ def comparison(ticked: list[RunSummary]) -> None:
     else:
         st.caption("All settings are the same.")
     curves(ticked, axis_key=state.AXIS_COMPARED)
+    _mean_offer(ticked)
+
+
+def _mean_offer(ticked: list[RunSummary]) -> None:
+    """A button that makes one network of those that are ticked, where that can be done."""
+    several = [one.run for one in ticked]
+    if any(one.status.active or one.run.shipped for one in ticked) or not weight_mean.fits(several):
+        return
+    st.markdown("**One network of them**")
+    st.caption(
+        "They were fine-tuned from the same pretrained network, so the mean of their weights is a network, too: it mostly errs "
+        "less than each of them, and takes no longer to answer (a model soup: Wortsman et al. 2022). Nothing is trained; it is "
+        "tested once, at the end."
+    )
+    if not st.button("Average their weights", icon=":material/merge:", key="_average"):
+        return
+    try:
+        run = cache.queue().submit(weight_mean.settings_of([run.id for run in several]), state.visitor())
+    except FashionError as error:
+        st.error(components.harmless(str(error)), icon=":material/block:")
+    else:
+        state.link_ids(state.RUNS, [])
+        state.link_ids(state.OPEN, [run.id])
+        st.rerun()
 
 
 _BY_PICTURES = (

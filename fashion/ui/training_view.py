@@ -135,7 +135,7 @@ def _epochs_shown(run: runs.Run, head_epochs: int | None) -> int:
     if head_epochs is not None:
         return head_epochs + settings.fine_tune_epochs
     # While the head is trained, its fast epochs have the whole width.
-    return settings.epochs
+    return min(settings.epochs, settings.num_epochs)
 
 
 _PHASE_WORDS = {
@@ -143,6 +143,7 @@ _PHASE_WORDS = {
     "starting": "Starting the worker and loading the framework …",
     "teachers": "Asking the teacher …",
     "features": "Loading the pretrained network …",
+    "averaging": "Averaging the weights …",
     "training": "Training",
     "testing": "Testing the best epoch …",
     "exporting": "Exporting the model for prediction …",

@@ -45,8 +45,9 @@ def in_words(results: dict[str, Any]) -> str:
     """The result in two lines, and a third where the machine was busy."""
     seconds, ratio, settings = results["seconds_per_step"], results["ratio"], results["settings"]
     plain, fused = (1000 * statistics.median(seconds[name]) for name in ("plain", "fused"))
+    layers = "all layers" if settings["fine_tune"] == "all" else "the last blocks"
     lines = [
-        f"{settings['architecture']}, {settings['image_size']} pixels, batches of {settings['batch_size']}, all layers learn: "
+        f"{settings['architecture']}, {settings['image_size']} pixels, batches of {settings['batch_size']}, {layers} learn: "
         f"{plain:,.0f} ms a step as Keras computes it, {fused:,.0f} ms with fused normalization",
         f"{ratio['mean']:.2f} times as fast (95 % {ratio['low']:.2f} to {ratio['high']:.2f}, {ratio['n']} turns)",
     ]
@@ -72,6 +73,7 @@ def _train(request: dict[str, Any]) -> dict[str, list[float]]:
     models = {}
     for name in ("plain", "fused"):
         model = networks.build_pretrained(settings, num_classes, side=side)
+        networks.set_trainable(model, settings.fine_tune)
         networks.compile_for_training(model, settings, num_classes, steps_per_call=1)
         if name == "fused":
             fused.fuse_normalization(model)

@@ -103,6 +103,7 @@ def measured_here(found: list[summary.RunSummary] | None = None) -> list[_Measur
         for one in found
         if one.test
         and one.images_per_second
+        and not one.settings.mean_of
         and (one.processor, one.num_cores) == (here.processor, here.num_cores)
     ]
     files = [(run.folder / FILE, "of the benchmark here") for run in runs.list_runs(kind="benchmark")]

@@ -235,6 +235,8 @@ def times_of_parts(one: RunSummary) -> dict[str, str]:
         values["Vectors of the photos"] = (
             f"{record['seconds']:,.1f} s, {how.get(str(record.get('source')), 'here')}"
         )
+    if one.settings.mean_of:
+        return {}
     log, begun = one.run.log(), head_epochs(one.run)
     tuning = log.epoch > (math.inf if begun is None else begun)
     for name, part in (("The head", log[~tuning]), ("Fine-tuning", log[tuning])):
@@ -250,6 +252,8 @@ def network_name(settings: RunSettings) -> str:
     if not settings.pretrained:
         return ARCHITECTURES[settings.architecture]
     done = "new head" if settings.fine_tune == "none" else "fine-tuned"
+    if settings.mean_of:
+        done = f"mean of {len(settings.mean_names)} fine-tuned"
     return f"{BASES[settings.architecture].title}, {done}"
 
 

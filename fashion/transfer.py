@@ -109,7 +109,7 @@ def _average(run: runs.Run, settings: RunSettings, reporter: Reporter, data: Dat
     seconds = time.perf_counter() - started
     row = (1, *learned, *judged, 0.0, seconds, (2 * seen + len(labels)) / seconds)
     disk.write_text(run.folder / "log.csv", pd.DataFrame([row], columns=runs.LOG_COLUMNS).to_csv(index=False))
-    reporter.update(epoch=1, step=0, best_epoch=1)
+    reporter.update(epoch=1, step=0)  # none was chosen
 
 
 def _train_head(

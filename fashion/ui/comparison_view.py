@@ -15,6 +15,7 @@ from fashion.ui import cache, charts, components, state
 
 # More lines than this cannot be told apart, however coloured.
 MAX_COMPARED = 8
+_SHORT_NAME = 15
 
 
 def comparison(ticked: list[RunSummary]) -> None:
@@ -128,7 +129,7 @@ def curve_chart(values: pd.DataFrame, measure: str, x: str, head_epochs: int | N
         colour = alt.Color("curve:N", scale=charts.curve_scale(), legend=_legend())
     else:
         scale = alt.Scale(domain=names, range=list(charts.CLASS_COLOURS[: len(names)]))
-        colour = alt.Color("run:N", scale=scale, legend=_legend())
+        colour = alt.Color("run:N", scale=scale, legend=_legend(max(map(len, names))))
     base = alt.Chart(values).encode(
         x=alt.X(
             f"{x}:Q",
@@ -171,5 +172,7 @@ def curve_chart(values: pd.DataFrame, measure: str, x: str, head_epochs: int | N
     return alt.layer(*layers).properties(height=300)
 
 
-def _legend() -> alt.Legend:
-    return alt.Legend(title=None, orient="top", symbolType="stroke", columns=2, labelLimit=160)
+def _legend(length: int = 0) -> alt.Legend:
+    """length: of the longest name; two long ones beside each other would be cut off on a phone."""
+    columns = 2 if length <= _SHORT_NAME else 1
+    return alt.Legend(title=None, orient="top", symbolType="stroke", columns=columns, labelLimit=220)

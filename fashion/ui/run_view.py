@@ -233,7 +233,8 @@ def _times(one: RunSummary) -> None:
     if one.train_seconds is None:
         return
     st.subheader("Time", anchor=False)
-    values = {"Training": estimate.in_words(one.train_seconds)}
+    made = "Averaging the weights" if one.settings.mean_of else "Training"
+    values = {made: estimate.in_words(one.train_seconds)}
     if one.settings.pretrained:
         values |= summary.times_of_parts(one)
     else:
@@ -279,7 +280,10 @@ def _actions(one: RunSummary) -> None:
             st.button("Stop", icon=":material/stop:", key="_stop", on_click=_do, args=(queue.stop, run))
         if sweep_results.is_sweep(status.group):
             _link("Train", "All runs of its sweep", {state.SWEEP: status.group})
-        if st.button("Use these settings again", icon=":material/replay:", key="_again"):
+        # The Train page trains; what is put together is chosen in the table.
+        if not one.settings.mean_of and st.button(
+            "Use these settings again", icon=":material/replay:", key="_again"
+        ):
             _train_again(one)
         if not status.active and status.state != "finished" and not run.shipped:
             st.button(

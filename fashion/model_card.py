@@ -14,6 +14,7 @@ from fashion.errors import RunError
 from fashion.evaluation import Accuracy
 from fashion.predictor import UNSURE_BELOW, Predictor
 from fashion.pretrained import BASES, LICENCE
+from fashion.runs import EPOCH
 from fashion.setting_fields import applies
 from fashion.settings import FIELDS, PHOTOS, RunSettings, differing
 from fashion.summary import Predictions, RunSummary
@@ -130,6 +131,10 @@ def _judging(settings: RunSettings) -> list[str]:
     return words
 
 
+# Settings that change what is kept, or how a network judges, but not its weights.
+_NOT_OF_WEIGHTS = ("snapshots", "watch_test", "predict_size", "predict_fit", "mirror")
+
+
 def _averaged(one: RunSummary) -> list[str]:
     """How a mean of weights was made: what it is, what went into it, and in what those networks differ."""
     parts = [part for part in (one.run.card() or {}).get("mean_of", []) if isinstance(part, dict)]
@@ -140,20 +145,23 @@ def _averaged(one: RunSummary) -> list[str]:
     ]
     several = [RunSettings.from_json(part["settings"]) for part in parts]
     names = [
-        name for name in differing(several) if applies(name, several[0].to_json()) and name != "snapshots"
+        name
+        for name in differing(several)
+        if name not in _NOT_OF_WEIGHTS and applies(name, several[0].to_json())
     ]
     for number, (part, settings) in enumerate(zip(parts, several, strict=True), 1):
-        own = ", ".join(
-            f"{FIELDS[name].label.lower()} {summary.setting_in_words(name, getattr(settings, name))}"
+        own = "; ".join(
+            f"{FIELDS[name].label.lower()}: {summary.setting_in_words(name, getattr(settings, name)).lower()}"
             for name in names
         )
+        run = str(part["name"]).partition(EPOCH)[0]
         epoch = f" after epoch {part['epoch']}" if part.get("epoch") else ""
         accuracy = part.get("validation_accuracy")
         right = f", {accuracy:.1%} right on validation" if accuracy is not None else ""
         took = (
             f", {estimate.in_words(part['train_seconds'])} of training" if part.get("train_seconds") else ""
         )
-        words.append(f"Network {number} is {part['name']}{epoch}{right}{took}{f': {own}' if own else ''}.")
+        words.append(f"Network {number} is {run}{epoch}{right}{took}{f' ({own})' if own else ''}.")
     return [*words, *_judging(one.settings)]
 
 

@@ -113,8 +113,10 @@ def test_the_card_says_what_was_put_together_and_in_what_it_differs():
     words = model_card.training(summary.summarise(run))
 
     assert "the mean of those of 2 networks" in words[0]
-    assert words[1] == f"Network 1 is {A} after epoch 2, 80.0% right on validation, 7 s of training: seed 7."
-    assert words[2].endswith(": seed 8.")
+    assert (
+        words[1] == f"Network 1 is {A} after epoch 2, 80.0% right on validation, 7 s of training (seed: 7)."
+    )
+    assert words[2].endswith("(seed: 8).")
 
 
 # What the worker makes of them

@@ -261,7 +261,9 @@ def _card(
         "first_epoch_seconds": float(log.seconds.iloc[0]) if len(log) else None,
         "steady_epoch_seconds": float(steady.median()) if len(log) else None,
         "images_per_second": float(log.images_per_second.median()) if len(log) else None,
-        "seconds_to": seconds_to(log),
+        "seconds_to": seconds_to(
+            log.iloc[:0] if settings.mean_of else log
+        ),  # a mean took no training of its own
         "batch_size": settings.batch_size,
         "seed": settings.seed,
         "framework": settings.framework,

@@ -140,7 +140,9 @@ def test_a_shipped_model_reaches_the_accuracy_of_its_card(name):
     if not datasets.status(model.card["dataset"]).present:
         pytest.skip(f"{model.card['dataset']} is not on this machine")
     data = datasets.load(model.card["dataset"])
-    images = data.test.images.at(model.image_shape[0]) if model.sees_photos else data.test.images
+    images = data.test.images
+    if model.sees_photos:
+        images = images.at(model.image_shape[0], model.card["fit"])
 
     measured = evaluation.accuracy(model.predict(images), data.test.labels)
 

@@ -31,6 +31,7 @@ SECTIONS = (
     "Calibration",
     "Probe pictures",
 )
+OF_EPOCHS = ("Curves", "Replay", "Epochs", "Probe pictures")
 
 found = run_view.listed()
 if not found:
@@ -59,6 +60,12 @@ section = st.segmented_control(
 try:
     if section == "Summary":
         run_view.overview(one)
+    elif one.settings.mean_of and section in OF_EPOCHS:
+        st.info(
+            "Nothing was trained here: the weights are the mean of those of other networks, so there are no epochs. Its card "
+            "(Summary) says which networks they are.",
+            icon=":material/merge:",
+        )
     elif section == "Curves":
         comparison_view.curves([one])
     elif section == "Replay":

@@ -240,6 +240,17 @@ def test_fine_tuned_runs_that_are_compared_can_become_one_network():
     assert "Average their weights" not in [one.label for one in at.button]  # the new run is open instead
 
 
+@pytest.mark.parametrize("view", ["Curves", "Replay", "Epochs", "Probe pictures"])
+def test_a_mean_of_weights_has_no_epochs_to_look_at(view):
+    """It says why instead of drawing a single point."""
+    photo_run(A, fine_tune="all", mean_of=f"{B}_epoch-002,{B}_epoch-003")
+
+    at = open_page(open=A, view=view)
+
+    assert not at.exception
+    assert "Nothing was trained here" in at.info[0].value
+
+
 def test_heads_have_no_mean():
     """Their weights began from different random numbers, and only the pretrained layers are shared."""
     photo_run(A)

@@ -337,7 +337,8 @@ def obstacle(settings: RunSettings) -> str | None:
             f"{title} must be on this machine. Received: {' '.join(status.problems)} Fetch them on the Dataset page, or "
             f"with: python -m fashion data --fetch {settings.dataset}."
         )
-    if settings.pretrained and not pretrained.obtainable(settings.architecture):
+    needed = settings.pretrained and not settings.mean_of  # whose networks hold all weights
+    if needed and not pretrained.obtainable(settings.architecture):
         no_weights = pretrained.missing(settings.architecture)
     if not no_photos and not no_weights:
         return None

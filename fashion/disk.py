@@ -1,11 +1,13 @@
 """Files that others read while they are written: replaced in one step, and read though they may be cut off or damaged."""
 
+import contextlib
 import io
 import json
 import os
 import secrets
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +29,15 @@ def write_json(path: Path, value: Any) -> None:
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Replace a file in one step. Raises OSError, and leaves the old file, if the disk is full."""
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
+    with replacing(path, path.with_name(f".{path.name}.{secrets.token_hex(4)}")) as beside:
         beside.write_bytes(data)
+
+
+@contextlib.contextmanager
+def replacing(path: Path, beside: Path) -> Iterator[Path]:
+    """Replace a file in one step by `beside`, which is written inside the block; if that fails, the old file stays."""
+    try:
+        yield beside
         os.replace(beside, path)
     except BaseException:
         beside.unlink(missing_ok=True)

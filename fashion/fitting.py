@@ -5,7 +5,6 @@ happen. It stops when asked and goes on where it was cut off. For worker process
 import contextlib
 import csv
 import io
-import os
 import time
 from collections.abc import Callable
 
@@ -368,13 +367,9 @@ def chosen(split: datasets.Split, settings: RunSettings) -> datasets.Split:
 
 def save(model: keras.Model, path) -> None:
     """Save in one step: the old checkpoint stays until the new one is whole on disk."""
-    beside = path.with_name(f".{path.name}.new.keras")
-    try:
+    # Always the same name: what a killed worker left half written is written over, and does not pile up.
+    with disk.replacing(path, path.with_name(f".{path.name}.new.keras")) as beside:
         model.save(beside)
-        os.replace(beside, path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
 
 
 def probe_indices(labels: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from argparse import Namespace
 
 import clothing_folder
 import numpy as np
@@ -186,9 +187,11 @@ def test_the_command_line_takes_the_other_settings_from_the_first(monkeypatch):
     asked = []
     monkeypatch.setattr(runs, "create", lambda settings, *_, **__: asked.append(settings) or runs.Run(ROOT))
     monkeypatch.setattr("fashion.feature_store.obstacle", lambda settings: None)
-    monkeypatch.setattr(jobs, "claim", lambda run: (_ for _ in ()).throw(KeyboardInterrupt))
-    from argparse import Namespace
 
+    def stop_here(run):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(jobs, "claim", stop_here)
     with pytest.raises(KeyboardInterrupt):
         train(Namespace(mean_of=f"{A}, {B}", predict_size="96", json=True))
 

@@ -50,9 +50,15 @@ def origin(one: RunSummary, card: dict) -> list[str]:
     if settings.clean_labels and left_out > 0:
         words[0] += f" {left_out} more were left out, as their label is in doubt."
     if one.validation and one.test:
+        # Each network that a mean was made of, and perhaps other means, had a look of its own.
+        looked = (
+            "counted the answers of each finished network, and had no part in its training"
+            if settings.mean_of
+            else "were looked at once, at the end"
+        )
         words.append(
             f"{one.validation.n:,} others, the validation part, told which of its states to keep. {one.test.n:,} more, the test "
-            "part, were looked at once, at the end."
+            f"part, {looked}."
         )
     return [*words, base(one, card)]
 

@@ -62,8 +62,8 @@ try:
         run_view.overview(one)
     elif one.settings.mean_of and section in OF_EPOCHS:
         st.info(
-            "Nothing was trained here: the weights are the mean of those of other networks, so there are no epochs. Its card "
-            "(Summary) says which networks they are.",
+            "Nothing was trained here: the weights are the mean of those of other networks, so there are no epochs. Its card in "
+            "words, under Summary, says which networks they are.",
             icon=":material/merge:",
         )
     elif section == "Curves":

@@ -111,13 +111,15 @@ def test_the_card_says_what_was_put_together_and_in_what_it_differs():
     card = run.card() | {"mean_of": weight_mean.record(run.settings)}
     (run.folder / "card.json").write_text(json.dumps(card))
 
-    words = model_card.training(summary.summarise(run))
+    one = summary.summarise(run)
+    words = model_card.training(one)
 
     assert "the mean of those of 2 networks" in words[0]
     assert (
         words[1] == f"Network 1 is {A} after epoch 2, 80.0% right on validation, 7 s of training (seed: 7)."
     )
     assert words[2].endswith("(seed: 8).")
+    assert "looked at once" not in model_card.origin(one, card)[1]  # each of them was tested, too
 
 
 # What the worker makes of them

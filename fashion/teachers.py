@@ -70,10 +70,13 @@ def answers(run: runs.Run, settings: RunSettings, split: Split, reporter: Report
         return kept["answers"].astype(np.float32)
     if words := problem(settings):
         raise SettingsError(words)
-    models = [Predictor(runs.find(name)) for name in settings.teacher_names]
-    reporter.update(phase="teachers", step=0, num_steps=len(models) * len(split))
+    names = settings.teacher_names
+    for name in names:
+        Predictor(runs.find(name))  # a damaged one is told before the others are asked
+    reporter.update(phase="teachers", step=0, num_steps=len(names) * len(split))
     began, done, said = time.perf_counter(), 0, []
-    for model in models:
+    for name in names:
+        model = Predictor(runs.find(name))  # one at a time: each takes 100 MB
         pictures = split.images
         if settings.dataset in PHOTOS:
             pictures = pictures.at(model.image_shape[0], model.card.get("fit", "crop"))
@@ -83,7 +86,7 @@ def answers(run: runs.Run, settings: RunSettings, split: Split, reporter: Report
                 raise StopRequested(reason)
             parts.append(model.predict(pictures[start : start + _PORTION]))
             done += len(parts[-1])
-            left = (time.perf_counter() - began) / done * (len(models) * len(split) - done)
+            left = (time.perf_counter() - began) / done * (len(names) * len(split) - done)
             reporter.update(step=done, seconds_left=left)
         said.append(np.concatenate(parts))
     mean = np.mean(said, axis=0, dtype=np.float32)

@@ -359,7 +359,7 @@ def test_a_photo_like_those_it_learned_from_is_not_refused(strict_run):
 def test_refusals_stand_in_the_table_and_in_the_score(strict_run):
     """Of two garments one is wrongly refused; of one other thing, one rightly."""
     at = upload(open_page(), *FOUR)
-    assert at.dataframe[0].value["Verdict"].tolist() == ["sure", "not one of the ten", "not one of the ten"]
+    assert at.dataframe[0].value["Verdict"].tolist() == ["sure", "none of the ten", "none of the ten"]
 
     judge(at, "dress")
     choose_row(at, 1)

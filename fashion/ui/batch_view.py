@@ -87,7 +87,7 @@ def table(model: Predictor, taken: list[Picture]) -> pd.DataFrame:
 def verdict(said: Answer) -> str:
     """How far the answer may be taken, in a word."""
     if said.refused:
-        return "not one of the ten"
+        return "none of the ten"
     return "unsure" if said.prediction.unsure else "sure"
 
 

@@ -271,8 +271,8 @@ class LocalQueue:
             if status.started and time.time() - status.started > self.limits.deadline_seconds:
                 self.stop(run, f"Stopped at the time limit of {self.limits.deadline_seconds} s per run.")
             return True
-        if status.phase in ("testing", "exporting"):
-            return True  # it has obeyed, and is finishing the folder
+        if status.phase in runs.ENDING or status.task in ("finish", "export"):
+            return True  # it has obeyed, or was not asked to train: it is finishing the folder
         waited = time.monotonic() - self._stop_seen.setdefault(run.id, time.monotonic())
         if waited > STOP_KILL_SECONDS:
             _end(status.process_id, kill=True)

@@ -1,5 +1,7 @@
 """What a network says of pictures, and how good that is. For worker processes only."""
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 
@@ -17,10 +19,13 @@ def to_judge(split: datasets.Split, settings: RunSettings, side: int) -> tuple:
     return images, split.labels
 
 
-def predict(model: keras.Model, inputs, mirror: bool = False) -> np.ndarray:
+def predict(
+    model: keras.Model, inputs, mirror: bool = False, tell: Callable[[int], None] | None = None
+) -> np.ndarray:
     """Probabilities float32 (n, classes) for raw pictures uint8 (n, h, w) or (n, h, w, 3), `Photos`, or vectors (n, size).
 
     mirror: the mean of the answers to each photo and to its mirror image.
+    tell: called with the number of each portion of photos; 28x28 pictures and vectors take too little time to count.
     """
     if (
         not isinstance(inputs, Photos) and inputs.ndim == 2
@@ -35,6 +40,8 @@ def predict(model: keras.Model, inputs, mirror: bool = False) -> np.ndarray:
         if mirror:
             answer = (answer + np.asarray(model.predict_on_batch(images[:, :, ::-1]))) / 2
         answers.append(answer)
+        if tell:
+            tell(len(answer))
     return np.concatenate(answers).astype(np.float32)
 
 

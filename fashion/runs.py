@@ -34,6 +34,8 @@ ACTIVE = ("queued", "running")
 STATES = (*ACTIVE, "finished", "stopped", "failed", "interrupted")
 # All of it; without export; test and export a run that was cut off; export a finished one; prove its zip file; test epochs.
 TASKS = ("train", "measure", "finish", "export", "prove", "snapshot")
+# Phases of a worker that has trained, or has obeyed a stop, and is finishing the folder.
+ENDING = ("testing", "exporting", "comparing")
 LESSONS = SHIPPED / "lessons"
 # What a shipped model needs of its run; the rest is for resuming and for a live view.
 _SHIPPED_FILES = ("settings.json", "log.csv", "evaluation.npz", "model.keras", "model.tflite")
@@ -63,9 +65,9 @@ class Status:
 
     `phase` says in a word what a running worker does: waiting (it has other runs of the same group to do first),
     starting, teachers (other models are asked), features (photos pass through a pretrained network), averaging (weights of
-    other runs), training, testing, exporting.
+    other runs), training, testing, exporting, comparing (all photos pass through the finished network).
     `task` is what the worker is to do: one of TASKS. One worker does the runs of a `group` one after another.
-    `epoch` counts finished epochs; `step` counts within the current one, and pictures before the first.
+    `epoch` counts finished epochs; `step` counts within the current one, and pictures before the first and after the last.
     """
 
     state: str = "queued"
@@ -94,9 +96,10 @@ class Status:
 
     @property
     def fraction(self) -> float:
-        """How much of the training is done, 0 to 1; before it, how much of the teachers' answers, or of the features."""
-        if self.phase in ("teachers", "features"):
-            return min(self.step / self.num_steps, 1.0) if self.num_steps else 0.0
+        """How much of the training is done, 0 to 1; before and after it, how many of the pictures that pass through a network."""
+        if self.phase in ("teachers", "features", *ENDING):
+            uncounted = 1.0 if self.phase in ENDING else 0.0
+            return min(self.step / self.num_steps, 1.0) if self.num_steps else uncounted
         if not self.num_epochs or not self.num_steps:
             return 0.0
         return min((self.epoch + self.step / self.num_steps) / self.num_epochs, 1.0)

@@ -259,7 +259,7 @@ def progress(statuses: Mapping[Run, runs.Status], now: float | None = None) -> t
             done += weight
         elif status.phase == "training":
             done += weight * status.fraction
-        elif status.phase == "testing":
+        elif status.phase in runs.ENDING:
             done += weight
     fraction = done / total if total else 1.0
     starts = [status.started for status in statuses.values() if status.started]

@@ -6,8 +6,6 @@ label. So a small network learns more from both than from labels, and one that l
 of them together. The teachers are asked through LiteRT, once per picture; imports nothing of Keras.
 """
 
-import time
-
 import numpy as np
 
 from fashion import disk, runs, snapshots
@@ -15,7 +13,7 @@ from fashion.datasets import Split
 from fashion.errors import FashionError, ModelError, SettingsError
 from fashion.predictor import Predictor
 from fashion.settings import PHOTOS, RunSettings
-from fashion.worker import Reporter, StopRequested
+from fashion.worker import Reporter, StopRequested, counting
 
 SHARE = 0.5
 """How much the teachers' answers count in what the network is asked for; the rest is the label."""
@@ -73,8 +71,7 @@ def answers(run: runs.Run, settings: RunSettings, split: Split, reporter: Report
     names = settings.teacher_names
     for name in names:
         Predictor(runs.find(name))  # a damaged one is told before the others are asked
-    reporter.update(phase="teachers", step=0, num_steps=len(names) * len(split))
-    began, done, said = time.perf_counter(), 0, []
+    tell, said = counting(reporter, "teachers", len(names) * len(split)), []
     for name in names:
         model = Predictor(runs.find(name))  # one at a time: each takes 100 MB
         pictures = split.images
@@ -85,9 +82,7 @@ def answers(run: runs.Run, settings: RunSettings, split: Split, reporter: Report
             if (reason := reporter.stop_reason()) is not None:
                 raise StopRequested(reason)
             parts.append(model.predict(pictures[start : start + _PORTION]))
-            done += len(parts[-1])
-            left = (time.perf_counter() - began) / done * (len(names) * len(split) - done)
-            reporter.update(step=done, seconds_left=left)
+            tell(len(parts[-1]))
         said.append(np.concatenate(parts))
     mean = np.mean(said, axis=0, dtype=np.float32)
     if not np.isfinite(mean).all():

@@ -36,7 +36,7 @@ from fashion.fitting import chosen, fit, save
 from fashion.judging import predict, to_judge
 from fashion.pretrained import BASES, LICENCE
 from fashion.settings import FRAMEWORKS, HOMEWORK, PHOTOS, RunSettings
-from fashion.worker import Reporter, StopRequested
+from fashion.worker import Reporter, StopRequested, counting
 
 TARGETS = (0.8, 0.85, 0.9, 0.92, 0.93, 0.935, 0.94, 0.95)
 # Of exported and original probabilities, on eight pictures: float16 weights move them by less than this (0.011 was the
@@ -90,7 +90,7 @@ def finish(run: runs.Run, settings: RunSettings, reporter: Reporter, export: boo
     """
     if not run.has_model:
         raise ModelError("A run needs a checkpoint before it can be tested. Received none. Start it again.")
-    reporter.update(phase="testing", seconds_left=None)
+    reporter.update(phase="testing", step=0, num_steps=0, seconds_left=None)
     gc.collect()  # the network that was trained, and its optimizer, go before the best one comes
     keras.mixed_precision.set_global_policy("float32")
     best = keras.saving.load_model(run.folder / "model.keras", compile=False, safe_mode=True)
@@ -109,8 +109,12 @@ def finish(run: runs.Run, settings: RunSettings, reporter: Reporter, export: boo
         model = networks.build(settings, data.info.image_shape, num_classes)
         model.set_weights(best.get_weights())
     save(model, run.folder / "model.keras")
+    if known is None and settings.dataset in PHOTOS:
+        tell = counting(reporter, "testing", len(data.validation) + len(data.test))
+    else:
+        tell = None
     validation, test = known or (
-        predict(model, split.images, settings.mirror) for split in (data.validation, data.test)
+        predict(model, split.images, settings.mirror, tell) for split in (data.validation, data.test)
     )
     disk.write_arrays(
         run.folder / "evaluation.npz",
@@ -120,7 +124,7 @@ def finish(run: runs.Run, settings: RunSettings, reporter: Reporter, export: boo
         test_labels=data.test.labels,
     )
     if not no_export:
-        reporter.update(phase="exporting")
+        reporter.update(phase="exporting", step=0, num_steps=0, seconds_left=None)
     difference = None if no_export else _export(run, model, data, known and known[1][:_NUM_COMPARED])
     if settings.pretrained:
         disk.write_arrays(run.folder / "head.npz", **networks.head_arrays(model))
@@ -135,8 +139,7 @@ def finish(run: runs.Run, settings: RunSettings, reporter: Reporter, export: boo
     if settings.dataset in PHOTOS:
         card["fit"] = settings.predict_fit
     if settings.pretrained and not no_export:
-        reporter.update(phase="comparing")
-        card["refusal"] = transfer.write_neighbours(run, settings, model, data)
+        card["refusal"] = transfer.write_neighbours(run, settings, model, data, reporter)
     disk.write_json(run.folder / "card.json", card)
 
 

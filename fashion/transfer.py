@@ -20,7 +20,7 @@ from fashion.judging import loss_and_accuracy, predict, to_judge
 from fashion.neighbours import Neighbours
 from fashion.pretrained import weights_argument
 from fashion.settings import FIELDS, RunSettings
-from fashion.worker import Reporter, StopRequested
+from fashion.worker import Reporter, StopRequested, counting
 
 _FEATURES_RECORD = "features.json"
 
@@ -82,6 +82,9 @@ def _average(run: runs.Run, settings: RunSettings, reporter: Reporter, data: Dat
     disk.write_json(run.folder / weight_mean.RECORD, weight_mean.record(settings))
     reporter.update(phase="averaging", training_started=time.time(), num_epochs=1, num_steps=len(names))
     model = networks.build_pretrained(settings, len(data.info.classes))
+    networks.set_trainable(
+        model, settings.fine_tune
+    )  # normalisations of layers that never learned stay as they are
     shapes = [weight.shape for weight in model.get_weights()]
     sums = [np.zeros(shape, np.float64) for shape in shapes]
     for number, name in enumerate(names):
@@ -101,6 +104,11 @@ def _average(run: runs.Run, settings: RunSettings, reporter: Reporter, data: Dat
     batches.shuffle(settings.augment_from)  # from then on photos are changed at random
     sample = batches.sample(normalisation_batches(batches, settings))
     networks.remeasure_normalisation(model, sample)
+    if (reason := reporter.stop_reason()) is not None:
+        raise StopRequested(reason)
+    reporter.update(
+        phase="testing", step=0, num_steps=0
+    )  # what comes now is done, even if a stop is asked for
     save(model, run.folder / "model.keras")
     seen = min(len(split), settings.batch_size * len(sample))
     learned = loss_and_accuracy(predict(model, split.images[:seen]), split.labels[:seen])
@@ -171,7 +179,9 @@ def known_answers(
     return predict(head, vectors.validation), predict(head, vectors.test)
 
 
-def write_neighbours(run: runs.Run, settings: RunSettings, model: keras.Model, data: Dataset) -> dict:
+def write_neighbours(
+    run: runs.Run, settings: RunSettings, model: keras.Model, data: Dataset, reporter: Reporter
+) -> dict:
     """Keep what the finished network made of the training photos, in `neighbours.npz`, and the rule that refuses photos
     unlike all of them, which is returned for the card.
 
@@ -182,10 +192,11 @@ def write_neighbours(run: runs.Run, settings: RunSettings, model: keras.Model, d
     vectors = feature_store.at_hand(plain, data) if feature_store.vectors_suffice(plain) else None
     if vectors is None:
         to_vector = keras.Model(model.inputs, model.get_layer("pool").output)
-        train, validation, test = (
-            predict(to_vector, part.images) for part in (split, data.validation, data.test)
-        )
+        parts = (split, data.validation, data.test)
+        tell = counting(reporter, "comparing", sum(len(part) for part in parts))
+        train, validation, test = (predict(to_vector, part.images, tell=tell) for part in parts)
     else:
+        reporter.update(phase="comparing")
         train, validation, test = vectors.train[0][_rows(split, data)], vectors.validation, vectors.test
     photos = [path.stem for path in split.images.paths]
     found = Neighbours.fit(train, photos, split.labels)

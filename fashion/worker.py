@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 from fashion import disk, runs
@@ -86,6 +87,19 @@ class Reporter:
             self._status = dataclasses.replace(self._status, heartbeat=time.time())
             status = self._status
         disk.write_json(self.run.folder / "status.json", dataclasses.asdict(status))
+
+
+def counting(reporter: Reporter, phase: str, total: int) -> Callable[[int], None]:
+    """Begin a phase in which `total` pictures pass through a network; returns what to call with the number of each portion."""
+    reporter.update(phase=phase, step=0, num_steps=total, seconds_left=None)
+    began, done = time.perf_counter(), 0
+
+    def tell(count: int) -> None:
+        nonlocal done
+        done += count
+        reporter.update(step=done, seconds_left=(time.perf_counter() - began) / done * (total - done))
+
+    return tell
 
 
 def explain(error: BaseException) -> str:

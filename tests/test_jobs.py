@@ -197,8 +197,11 @@ def test_a_worker_that_does_not_stop_is_signalled_and_then_killed(started, ended
     assert ended == [(os.getpid(), False), (os.getpid(), True)]
 
 
-def test_a_worker_that_obeys_is_left_to_finish(started, ended, monkeypatch):
-    """Testing and exporting after a stop may take longer than twenty seconds."""
+@pytest.mark.parametrize(
+    "doing", [{"phase": phase} for phase in runs.ENDING] + [{"phase": "starting", "task": "finish"}], ids=str
+)
+def test_a_worker_that_obeys_is_left_to_finish(started, ended, monkeypatch, doing):
+    """What comes after the training may take longer than twenty seconds, and so may the start of a worker that only finishes."""
     clock = SimpleNamespace(now=1000.0)
     monkeypatch.setattr(jobs.time, "monotonic", lambda: clock.now)
     run = _new_run(1)
@@ -206,7 +209,7 @@ def test_a_worker_that_obeys_is_left_to_finish(started, ended, monkeypatch):
     queue.tick()
     queue.stop(run)
     queue.tick()
-    runs.set_status(run, phase="testing")
+    runs.set_status(run, **doing)
 
     clock.now = 1100.0
     queue.tick()

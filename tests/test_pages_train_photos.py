@@ -344,6 +344,17 @@ def test_photos_that_become_vectors_are_counted(bars):
     assert "when all photos have become vectors" in words(at.caption)
 
 
+def test_photos_that_pass_through_the_finished_network_are_counted(bars):
+    """Of a network that was fine-tuned all 3,781, which takes minutes; what cannot be counted is said without numbers."""
+    _, at = running(phase="comparing", epoch=23, step=320, num_steps=3781, seconds_left=100.0)
+    at.run()
+    assert bars[-1] == (320 / 3781, "Comparing it with all training photos, 320 of 3,781 · 1 min 40 s left")
+
+    _, at = running(phase="exporting", epoch=23, num_steps=0)
+    at.run()
+    assert bars[-1] == (1.0, "Exporting the model for prediction …")
+
+
 def test_the_head_is_only_the_first_part(bars):
     """Its fast epochs do not promise an early end: fine-tuning follows."""
     _, at = running(epoch=4, step=0, seconds_left=3.0, images_per_second=7000.0)

@@ -67,7 +67,7 @@ def test_a_teacher_is_asked_as_a_visitor_would(learner):
     assert said.shape == (40, 10)
     np.testing.assert_allclose(said, asked(FIRST), atol=5e-4)
     assert np.ptp(said, axis=0).max() > 0.01  # it tells photos apart
-    assert listener.told[0] == {"phase": "teachers", "step": 0, "num_steps": 40}
+    assert listener.told[0] == {"phase": "teachers", "step": 0, "num_steps": 40, "seconds_left": None}
     assert [told["step"] for told in listener.told[1:]] == [32, 40]
 
 

@@ -175,3 +175,5 @@ def test_progress_with_features_is_a_share_of_the_photos():
     assert status.fraction == 0.25
     assert runs.Status(phase="features", num_epochs=10).fraction == 0.0
     assert runs.Status(phase="training", step=30, num_steps=120, num_epochs=10).fraction == 0.025
+    assert runs.Status(phase="comparing", step=30, num_steps=120, epoch=10, num_epochs=10).fraction == 0.25
+    assert runs.Status(phase="exporting", epoch=10, num_epochs=10).fraction == 1.0

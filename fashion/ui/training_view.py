@@ -147,6 +147,7 @@ _PHASE_WORDS = {
     "training": "Training",
     "testing": "Testing the best epoch …",
     "exporting": "Exporting the model for prediction …",
+    "comparing": "Comparing it with all training photos …",
 }
 
 
@@ -179,6 +180,9 @@ def _phase(run: runs.Run, status: runs.Status) -> tuple[float, str]:
         parts = [f"Turning photos into vectors, {status.step:,} of {status.num_steps:,}", *left]
     elif status.phase == "teachers":
         parts = [f"Asking the teacher, {status.step:,} of {status.num_steps:,} pictures", *left]
+    elif status.phase in runs.ENDING and status.num_steps:
+        parts[0] = f"{parts[0].removesuffix(' …')}, {status.step:,} of {status.num_steps:,}"
+        parts += left
     elif status.phase == "training":
         parts = [f"Epoch {min(status.epoch + 1, status.num_epochs)} of {status.num_epochs}", *speed, *left]
         limit = run.settings.seconds_limit

@@ -10,14 +10,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fashion import runs, snapshots
+from fashion import runs, snapshots, summary
 from fashion.errors import FashionError, SettingsError
 from fashion.runs import EPOCH, Run
 from fashion.settings import MAX_MEAN, RunSettings
 
 RECORD = "mean.json"
 """In the run's folder: what was put together, as from `record`."""
-_SAME = ("dataset", "classes", "architecture", "inner_width", "framework")
+_SAME = ("dataset", "classes", "architecture", "inner_width", "framework", "fine_tune")
 
 
 def settings_of(names: list[str]) -> RunSettings:
@@ -49,6 +49,11 @@ def problem(settings: RunSettings) -> str | None:
             return (
                 f"A mean of weights is for fine-tuned pretrained networks. Received: {name}, which is none: networks that began "
                 "from different random numbers have nothing in common, weight by weight. Choose another one."
+            )
+        if not other.mean_of and not _tuned(run, snapshots.epoch_of(name)):
+            return (
+                f"A mean of weights is for networks whose pretrained layers have learned, too. Received: {name}, in which only the "
+                "head had. Choose another run, or a later one of its epochs."
             )
         for field in _SAME:
             if getattr(other, field) != getattr(settings, field):
@@ -89,6 +94,14 @@ def record(settings: RunSettings) -> list[dict[str, Any]]:
 def recorded(run: Run) -> list[dict[str, Any]]:
     """The record in a run's folder, for its card. Raises OSError or ValueError where it is gone or damaged."""
     return json.loads((run.folder / RECORD).read_text(encoding="utf-8"))
+
+
+def _tuned(run: Run, epoch: int | None) -> bool:
+    """Whether fine-tuning had begun when this epoch ended; None is the best one."""
+    head = summary.head_epochs(run)
+    if epoch is None:
+        epoch = (run.card() or {}).get("best_epoch") or run.stored_status().best_epoch
+    return head is not None and epoch is not None and epoch > head
 
 
 def _run(name: str) -> Run:

@@ -36,6 +36,7 @@ def _folder(monkeypatch, tmp_path):
 def _kept(name: str, settings=TUNED, epochs: tuple[int, ...] = ()) -> runs.Run:
     """A finished run that kept these epochs."""
     run = make_run(name, **settings.to_json())
+    (run.folder / "head.json").write_text('{"epochs": 1}')
     (run.folder / "snapshots").mkdir(exist_ok=True)
     for epoch in epochs:
         (run.folder / "snapshots" / f"epoch-{epoch:03d}.keras").write_bytes(b"weights")
@@ -65,6 +66,7 @@ def test_the_settings_are_those_of_the_first_without_its_teachers_and_snapshots(
         ({"fine_tune": "none"}, "which is none"),
         ({"architecture": "mobilenetv2"}, "with architecture mobilenetv2, beside mobilenetv2-035"),
         ({"inner_width": 50}, "with inner_width 50, beside 0"),
+        ({"fine_tune": "last"}, "with fine_tune last, beside all"),
     ],
 )
 def test_networks_that_have_nothing_in_common_are_refused(other, said):
@@ -79,12 +81,26 @@ def test_networks_that_have_nothing_in_common_are_refused(other, said):
 
 def test_what_is_gone_is_named():
     """A run that was deleted, and an epoch that was not kept."""
-    _kept(A, epochs=(1,))
+    _kept(A, epochs=(2,))
 
     with pytest.raises(FashionError, match=B):
         weight_mean.settings_of([A, B])
-    with pytest.raises(SettingsError, match=f"{A}_epoch-002.* gone"):
-        weight_mean.settings_of([f"{A}_epoch-001", f"{A}_epoch-002"])
+    with pytest.raises(SettingsError, match=f"{A}_epoch-003.* gone"):
+        weight_mean.settings_of([f"{A}_epoch-002", f"{A}_epoch-003"])
+
+
+def test_a_network_in_which_only_the_head_has_learned_is_refused():
+    """An epoch before the fine-tuning holds the head alone, and so does a run that was cut off then; a mean has no such epochs."""
+    _kept(A, epochs=(1, 2))
+    cut_off = _kept(B)
+    _kept(C, TUNED.replace(mean_of=f"{A},{A}_epoch-002"))
+
+    with pytest.raises(SettingsError, match=f"{A}_epoch-001, in which only the head"):
+        weight_mean.settings_of([f"{A}_epoch-001", B])
+    (cut_off.folder / "head.json").unlink()
+    with pytest.raises(SettingsError, match=f"{B}, in which only the head"):
+        weight_mean.settings_of([A, B])
+    assert weight_mean.settings_of([A, C]).mean_names == (A, C)
 
 
 @pytest.mark.parametrize("names", ["one", "same,same", "a,b,c,d,e,f", "../up,b"])
@@ -152,11 +168,12 @@ def _keras(program: str, *arguments: str) -> None:
 
 @pytest.mark.slow
 def test_a_worker_averages_measures_and_tests(monkeypatch, tmp_path):
-    """Every weight is the mean of the two, but for the normalisations' statistics, which are measured on photos."""
+    """Every weight is the mean of the two, but for the statistics of the normalisations that learned, which are measured on
+    photos; those of the layers below stay what they were."""
     monkeypatch.setenv("FASHION_DATA", str(tmp_path / "data"))
     clothing_folder.write(tmp_path / "data" / clothing.FOLDER, clothing_folder.files(per_class=4))
     for name in (A, B):
-        _kept(name)
+        _kept(name, TUNED.replace(fine_tune="last"))
     _keras(_SAVE, A, B)
     run = runs.create(weight_mean.settings_of([A, B]), task="measure")
 
@@ -170,8 +187,9 @@ def test_a_worker_averages_measures_and_tests(monkeypatch, tmp_path):
             a, b, mean = (read[f"{model}-{number}"] for model in range(3))
             if "moving_" not in name:
                 np.testing.assert_allclose(mean, (a + b) / 2, atol=1e-6, err_msg=name)
-        first = next(number for number, name in enumerate(names) if name.endswith("moving_mean"))
-        assert np.abs(read[f"2-{first}"]).max() > 1e-3  # a network that saw nothing has zeros here
+        first, *_, last = (number for number, name in enumerate(names) if name.endswith("moving_variance"))
+        assert np.abs(read[f"2-{last}"] - 1).max() > 0.1  # a network that saw nothing has ones here
+        assert (read[f"2-{first}"] == 1).all()
     card = run.card()
     assert [part["name"] for part in card["mean_of"]] == [A, B]
     assert card["metrics"]["test"]["n"] == 40

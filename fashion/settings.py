@@ -322,6 +322,10 @@ class RunSettings:
         """A copy with some values changed, checked anew."""
         return dataclasses.replace(self, **changes)
 
+    def with_pictures(self, count: int) -> "RunSettings":
+        """The same with as many training pictures as there really are, for what is counted in steps."""
+        return self.replace(num_train=max(count, int(FIELDS["num_train"].low), self.batch_size))
+
 
 DEFAULTS = RunSettings(
     architecture="strided",

@@ -138,10 +138,9 @@ def optimizer(settings: RunSettings) -> list[str]:
     average = ", use_ema=True, ema_momentum=1 - 1 / memory" if settings.averaging else ""
     lines = []
     if settings.averaging:
-        count = "max(len(batches.targets), 100, BATCH_SIZE)" if settings.pretrained else "NUM_TRAIN"
         lines += [
             "# The average reaches back over a tenth of the steps.",
-            f"memory = min(max(epochs * ({count} // BATCH_SIZE) / 10, 2), 1000)",
+            "memory = min(max(epochs * (max(len(batches.targets), 100, BATCH_SIZE) // BATCH_SIZE) / 10, 2), 1000)",
         ]
     decay = settings.weight_decay
     made = {

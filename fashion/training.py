@@ -68,7 +68,7 @@ def train(run: runs.Run, settings: RunSettings, reporter: Reporter) -> None:
     kind = PhotoBatches if settings.dataset in PHOTOS else Batches
     fit(
         run,
-        settings,
+        settings.with_pictures(len(split)),
         reporter,
         build=lambda: networks.build(settings, data.info.image_shape, num_classes),
         batches=kind(split.images, split.labels, settings, num_classes, said),

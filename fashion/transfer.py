@@ -19,7 +19,7 @@ from fashion.fitting import chosen, fit, normalisation_batches, save
 from fashion.judging import loss_and_accuracy, predict, to_judge
 from fashion.neighbours import Neighbours
 from fashion.pretrained import weights_argument
-from fashion.settings import FIELDS, RunSettings
+from fashion.settings import RunSettings
 from fashion.worker import Reporter, StopRequested, counting
 
 _FEATURES_RECORD = "features.json"
@@ -61,9 +61,8 @@ def train(run: runs.Run, settings: RunSettings, reporter: Reporter) -> None:
 
     fit(
         run,
-        _for_photos(
-            len(split),
-            settings.replace(epochs=settings.fine_tune_epochs, learning_rate=settings.fine_tune_rate),
+        settings.with_pictures(len(split)).replace(
+            epochs=settings.fine_tune_epochs, learning_rate=settings.fine_tune_rate
         ),
         reporter,
         build=build,
@@ -82,9 +81,7 @@ def _average(run: runs.Run, settings: RunSettings, reporter: Reporter, data: Dat
     disk.write_json(run.folder / weight_mean.RECORD, weight_mean.record(settings))
     reporter.update(phase="averaging", training_started=time.time(), num_epochs=1, num_steps=len(names))
     model = networks.build_pretrained(settings, len(data.info.classes))
-    networks.set_trainable(
-        model, settings.fine_tune
-    )  # normalisations of layers that never learned stay as they are
+    networks.set_trainable(model, settings.fine_tune)  # the others' normalisations stay as they are
     shapes = [weight.shape for weight in model.get_weights()]
     sums = [np.zeros(shape, np.float64) for shape in shapes]
     for number, name in enumerate(names):
@@ -106,9 +103,7 @@ def _average(run: runs.Run, settings: RunSettings, reporter: Reporter, data: Dat
     networks.remeasure_normalisation(model, sample)
     if (reason := reporter.stop_reason()) is not None:
         raise StopRequested(reason)
-    reporter.update(
-        phase="testing", step=0, num_steps=0
-    )  # what comes now is done, even if a stop is asked for
+    reporter.update(phase="testing", step=0, num_steps=0)  # from here on a stop is not waited for
     save(model, run.folder / "model.keras")
     seen = min(len(split), settings.batch_size * len(sample))
     learned = loss_and_accuracy(predict(model, split.images[:seen]), split.labels[:seen])
@@ -138,7 +133,7 @@ def _train_head(
 
     fit(
         run,
-        _for_photos(len(split), settings),
+        settings.with_pictures(len(split)),
         reporter,
         build=build,
         batches=VectorBatches(vectors.train[:, rows], split.labels, settings, num_classes, said),
@@ -146,11 +141,6 @@ def _train_head(
         test=(vectors.test, data.test.labels),
         keep_last=False,
     )
-
-
-def _for_photos(count: int, settings: RunSettings) -> RunSettings:
-    """The settings with as many training photos as there really are, for what is counted in steps."""
-    return settings.replace(num_train=max(count, int(FIELDS["num_train"].low), settings.batch_size))
 
 
 def features_record(run: runs.Run) -> dict | None:

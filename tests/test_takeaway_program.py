@@ -258,7 +258,7 @@ def test_the_program_builds_the_network_of_the_run(written):
 
 
 TRAINED = DEFAULTS.replace(
-    dataset="sketches", architecture="cnn", width=0.25, inner_width=16, epochs=2, batch_size=50, num_train=1000, seed=7,
+    dataset="sketches", architecture="cnn", width=0.25, inner_width=16, epochs=2, batch_size=250, num_train=60_000, seed=7,
     learning_rate=0.003, optimizer="adamw", weight_decay=0.01, averaging=True, label_smoothing=0.05, dropout=0.2, flip=True,
     shift=1, erase=0.3, balance=0.5,
 )  # fmt: skip
@@ -278,7 +278,8 @@ print(json.dumps(run.log().val_accuracy.tolist()))
 
 
 def test_the_program_learns_what_the_run_learned(tmp_path):
-    """Same weights to begin with, same pictures in the same order, same steps: validation agrees after every epoch."""
+    """Same weights to begin with, same pictures in the same order, same steps: validation agrees after every epoch. And an
+    average over the last tenth of few steps has left the random beginning behind, however many pictures were allowed."""
     data = datasets.load("sketches")
     arrays = {}
     for name in datasets.SPLIT_NAMES:
@@ -314,6 +315,7 @@ def test_the_program_learns_what_the_run_learned(tmp_path):
     ]
     assert len(received) == 2
     assert received == pytest.approx(expected, abs=0.0015)  # one of 1,000 pictures
+    assert received[1] > 0.8  # 0.61 with an average as for 60,000 pictures
     assert (tmp_path / "trained.keras").exists()
 
 

@@ -325,6 +325,8 @@ def fit(
             for name in ("log.csv", "steps.csv", "probes.npz", "model.keras", range_test.FILE, watched.FILE):
                 (run.folder / name).unlink(missing_ok=True)
             snapshots.forget_after(run, 0)
+        else:
+            _forget_after(run, first_epoch)  # an epoch may be in the log whose checkpoint was never written
         model = build()
         networks.compile_for_training(model, settings, num_classes, steps_per_call)
     if isinstance(batches, PhotoBatches) and settings.framework == "tensorflow" and settings.device == "cpu":
@@ -374,9 +376,9 @@ def save(model: keras.Model, path) -> None:
 
 def probe_indices(labels: np.ndarray) -> np.ndarray:
     """A dozen validation pictures to watch: the first of each class, then of the classes again."""
-    first = [int(np.flatnonzero(labels == label)[0]) for label in np.unique(labels)]
-    second = [int(np.flatnonzero(labels == label)[1]) for label in np.unique(labels)]
-    return np.array((first + second)[:NUM_PROBES])
+    of_class = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    first, second = ([numbers[place : place + 1] for numbers in of_class] for place in (0, 1))
+    return np.concatenate(first + second)[:NUM_PROBES]
 
 
 def _append(path, columns: tuple[str, ...], row: dict) -> None:

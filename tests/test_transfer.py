@@ -4,6 +4,7 @@ The weights are random where that will do; pytest itself never imports Keras.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -117,6 +118,21 @@ def test_fine_tuning_goes_on_where_the_head_ended(machine):
     assert card["features"]["source"] == "stored"
     assert machine.tuned.log().epoch.tolist() == [1, 2, 3, 4, 5, 6, 7]
     assert machine.tuned.can_predict
+
+
+@pytest.mark.slow
+def test_an_epoch_without_a_checkpoint_is_trained_again(machine):
+    """Killed, or the disk full, between the epoch's row and its checkpoint: fine-tuning begins anew, and the head is kept."""
+    run = runs.create(machine.tuned.settings, task="measure")
+    for name in ("log.csv", "steps.csv", "probes.npz", "head.json", "features.json", "model.keras"):
+        shutil.copyfile(machine.tuned.folder / name, run.folder / name)
+
+    jobs.start_worker(run).wait(WAIT_SECONDS)
+
+    before, after = machine.tuned.log(), run.log()
+    assert run.status().state == "finished", run.status().reason
+    assert after.epoch.tolist() == before.epoch.tolist()
+    assert (after.seconds == before.seconds).tolist() == [True] * 6 + [False]
 
 
 @pytest.mark.slow

@@ -4,6 +4,8 @@ Written by the worker when it finishes a photo run, read by the server. NumPy on
 here, only their names.
 """
 
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,7 +77,7 @@ def read(folder: Path) -> Neighbours | None:
     try:
         with np.load(path, allow_pickle=False) as stored:
             return Neighbours(**{name: stored[name] for name in stored.files})
-    except (OSError, ValueError, TypeError, EOFError) as error:
+    except (OSError, ValueError, TypeError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise ModelError(
             f"{FILE} of {folder.name} must be a file written by the worker. Received one that is not: {error}. Train "
             "the run again, or restore the file from the project."

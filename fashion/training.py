@@ -43,6 +43,7 @@ TARGETS = (0.8, 0.85, 0.9, 0.92, 0.93, 0.935, 0.94, 0.95)
 # most seen, by a narrow MobileNetV2).
 EXPORT_TOLERANCE = 0.02
 _NUM_COMPARED = 8
+_EXPORTED = ".model.tflite"  # until all else is done, and the card can name it
 NOT_EXPORTED = "As part of an experiment it was trained and tested only, which saves most of the time. Export it if you wish."
 
 
@@ -128,6 +129,11 @@ def finish(run: runs.Run, settings: RunSettings, reporter: Reporter, export: boo
     difference = None if no_export else _export(run, model, data, known and known[1][:_NUM_COMPARED])
     if settings.pretrained:
         disk.write_arrays(run.folder / "head.npz", **networks.head_arrays(model))
+    rule = None
+    if settings.pretrained and not no_export:
+        rule = transfer.write_neighbours(run, settings, model, data, reporter)
+    if not no_export:  # not before: a run with a card of its test alone can predict from here on
+        os.replace(run.folder / _EXPORTED, run.folder / "model.tflite")
     card = _card(run, settings, data, reporter, validation, test)
     card["export_difference"] = difference
     if no_export or settings.pretrained:
@@ -138,8 +144,8 @@ def finish(run: runs.Run, settings: RunSettings, reporter: Reporter, export: boo
         card["mean_of"] = weight_mean.recorded(run)
     if settings.dataset in PHOTOS:
         card["fit"] = settings.predict_fit
-    if settings.pretrained and not no_export:
-        card["refusal"] = transfer.write_neighbours(run, settings, model, data, reporter)
+    if rule is not None:
+        card["refusal"] = rule
     disk.write_json(run.folder / "card.json", card)
 
 
@@ -208,10 +214,10 @@ _small_pictures = functools.lru_cache(maxsize=1)(datasets.load)
 
 
 def _export(run: runs.Run, model: keras.Model, data, expected: np.ndarray | None) -> float:
-    """Write `model.tflite`; returns how far its probabilities are from `expected`, of the first test pictures."""
+    """Write what will be `model.tflite`; returns how far its probabilities are from `expected`, of the first test pictures."""
     from fashion import export
 
-    path = run.folder / "model.tflite"
+    path = run.folder / _EXPORTED
     try:
         pictures = data.test.images[:_NUM_COMPARED]
     except DataError:  # only the vectors of the photos are here: anything will do

@@ -57,7 +57,10 @@ def test_a_damaged_file_is_told(tmp_path):
     """The message names the run and what to do."""
     buffer = io.BytesIO()
     np.savez(buffer, other=np.zeros(3))
-    for content in (b"", b"no zip at all", buffer.getvalue()):
+    whole = buffer.getvalue()
+    changed = bytearray(whole)
+    changed[150] ^= 1
+    for content in (b"", b"no zip at all", whole, whole[: len(whole) // 2], bytes(changed)):
         (tmp_path / neighbours.FILE).write_bytes(content)
 
         with pytest.raises(ModelError, match="must be a file written by the worker"):

@@ -49,6 +49,16 @@ def test_a_damaged_file_is_told_with_both_hashes(copied):
     assert "restore it" in str(caught.value)
 
 
+def test_a_file_that_its_card_does_not_know_is_told(copied):
+    """As a run is left that was killed on the way from its test to its export."""
+    card = copied.card()
+    del card["files"]["model.tflite"]
+    (copied.folder / "card.json").write_text(json.dumps(card))
+
+    with pytest.raises(ModelError, match="must have SHA-256 in its card"):
+        Predictor(copied)
+
+
 @pytest.mark.parametrize("data", [b"", b"\x00" * 4096, b"not a model"], ids=["empty", "zeros", "text"])
 def test_a_file_that_is_no_model_is_told_in_words(copied, data):
     """Even if its hash is the card's."""

@@ -461,6 +461,36 @@ def test_another_test_picture_is_of_the_wanted_class(tiny_run, toy_data):
         assert at.number_input(key=state.TEST_PICTURE).value in (8, 18, 28)
 
 
+def test_a_model_for_some_classes_gets_its_own_test_pictures(toy_data):
+    """Their numbers count the pictures of its classes alone: number 3 of all is outwear, of two classes a hat."""
+
+    def page():
+        from types import SimpleNamespace
+
+        import streamlit as st
+
+        from fashion import datasets
+        from fashion.ui import picture_input, state
+
+        state.initialise()
+        every = datasets.CLASSES_CLOTHING
+        classes = every[:2] if st.toggle("two") else every
+        model = SimpleNamespace(
+            card={"dataset": "clothing"}, classes=classes, sees_photos=False, name="m"
+        )
+        (taken,) = picture_input.test_picture(model)
+        st.text(taken.truth)
+
+    at = AppTest.from_function(page, default_timeout=30)
+    at.query_params["test_picture"] = "3"
+    assert at.run().text[0].value == "outwear"
+
+    at.toggle[0].set_value(True).run()
+
+    assert not at.exception
+    assert at.text[0].value == "hat"
+
+
 def test_without_its_dataset_there_are_no_test_pictures(tiny_run, monkeypatch):
     """The page says so instead of failing."""
     monkeypatch.setattr(

@@ -112,7 +112,7 @@ def several(found: list[RunSummary], one: RunSummary, picture: Picture) -> None:
 def _said(one: RunSummary, picture: Picture) -> Said:
     try:
         model = cache.model(one.run.id)
-        if picture.answered is not None and picture.answered[0] is model:
+        if picture.answered is not None and picture.answered[0] == model.version:
             return Said(one, prediction_view.ask(model, picture))
         if picture.image is None:
             return Said(one, answers.of_pixels(model, picture.pixels))

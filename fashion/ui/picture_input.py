@@ -48,7 +48,7 @@ class Picture:
     key: its own name in this visit; `name` is what the visitor calls it.
     image: RGB, as from `answers.kept`, or None. pixels: uint8 (28, 28), or None. file: what the photo's file said.
     truth: the class it shows, where that is known; judged: what the visitor says that it is. answered: the last answer,
-    with the model and options it belongs to. problem: why there is neither image nor pixels, in words.
+    with the version of the model and the options it belongs to. problem: why there is neither image nor pixels, in words.
     """
 
     key: str
@@ -61,7 +61,7 @@ class Picture:
     problem: str = ""
     read_seconds: float = 0.0
     options: PrepareOptions = PrepareOptions()
-    answered: tuple[Predictor, PrepareOptions, Any] | None = None
+    answered: tuple[str, PrepareOptions, Any] | None = None
 
     @cached_property
     def uri(self) -> str:
@@ -230,7 +230,8 @@ def test_picture(model: Predictor) -> list[Picture]:
             on_click=lambda: state.choose(state.TEST_PICTURE, int(random.choice(members))),
         )
     st.caption(f"From the test part of: {title}. It was kept aside: no network here has learned from it.")
-    key = f"test-{name}-{position}"
+    # Of a network for some classes, positions count the pictures of those alone.
+    key = f"test-{name}-{'-'.join(model.classes)}-{position}"
     held = state.photos({key})
     if key not in held:
         truth = model.classes[test.labels[position]]

@@ -14,7 +14,7 @@ import streamlit as st
 
 from fashion import answers, datasets, predictor, refusal
 from fashion.answers import Answer
-from fashion.errors import PhotoError, RunError
+from fashion.errors import FashionError, PhotoError, RunError
 from fashion.predictor import Predictor
 from fashion.summary import RunSummary
 from fashion.ui import cache, charts, components, frame, model_choice, photo_viewer, state
@@ -43,7 +43,7 @@ def ask(model: Predictor, picture: Picture) -> Answer:
 
     Raises PhotoError if no garment is found in the photo with its options.
     """
-    if picture.answered is not None and picture.answered[:2] == (model, picture.options):
+    if picture.answered is not None and picture.answered[:2] == (model.version, picture.options):
         return picture.answered[2]
     if picture.image is None:
         answer = answers.of_pixels(model, picture.pixels)
@@ -51,19 +51,23 @@ def ask(model: Predictor, picture: Picture) -> Answer:
         answer = answers.of_photo(model, picture.image, picture.options)
         steps = [dataclasses.replace(step, image=reduced(step.image, _STEP_SIDE)) for step in answer.steps]
         answer = dataclasses.replace(answer, steps=tuple(steps))
-    picture.answered = (model, picture.options, answer)
+    picture.answered = (model.version, picture.options, answer)
     return answer
 
 
 def look_closer(model: str, photo: str) -> None:
     """Find where a network without a feature map looked, and keep it with its answer; for callbacks, hence by name."""
     picture = state.photo(photo)
-    if picture is None or picture.answered is None or picture.answered[0].name != model:
+    try:
+        asked = cache.model(model)
+    except FashionError:  # gone meanwhile; the page says so
         return
-    asked, options, answer = picture.answered
+    if picture is None or picture.answered is None or picture.answered[0] != asked.version:
+        return
+    version, options, answer = picture.answered
     if answer.evidence is None:
         answer = dataclasses.replace(answer, evidence=answers.occluded(asked, answer))
-        picture.answered = (asked, options, answer)
+        picture.answered = (version, options, answer)
 
 
 # Before there is a picture

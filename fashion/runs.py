@@ -100,9 +100,10 @@ class Status:
         if self.phase in ("teachers", "features", *ENDING):
             uncounted = 1.0 if self.phase in ENDING else 0.0
             return min(self.step / self.num_steps, 1.0) if self.num_steps else uncounted
-        if not self.num_epochs or not self.num_steps:
+        if not self.num_epochs:
             return 0.0
-        return min((self.epoch + self.step / self.num_steps) / self.num_epochs, 1.0)
+        within = self.step / self.num_steps if self.num_steps else 0.0
+        return min((self.epoch + within) / self.num_epochs, 1.0)
 
 
 @dataclass(frozen=True)

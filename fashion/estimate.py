@@ -170,7 +170,10 @@ def estimate(settings: RunSettings, measured: list[_Measured]) -> Estimate:
         speeds = [_UNMEASURED_MULTIPLY_ADDS_PER_SECOND / (3 * max(cost, 50_000))]
         factor, basis = _UNMEASURED_FACTOR, "a rough guess: nothing was measured here yet"
     rate = statistics.median(speeds)
-    startups = [one.startup_seconds for one in same_device if one.startup_seconds]
+    # That of a run with teachers includes their answers, which are counted apart.
+    startups = [
+        one.startup_seconds for one in same_device if one.startup_seconds and not one.settings.teachers
+    ]
     startup = statistics.median(startups) if startups else _STARTUP_SECONDS
     num_train = min(settings.num_train, sizes["train"])
     epoch_seconds = (num_train + sizes["validation"] * _FORWARD_SHARE) / rate
@@ -269,9 +272,9 @@ def _of_parts(settings: RunSettings, measured: list[_Measured]) -> Estimate:
     here = vectors_here(settings)
     num_vectors = 0 if here else sum(sizes.values()) + (settings.views - 1) * sizes["train"]
     judging = per_vector * (settings.judged_size / settings.image_size) ** 2
-    judged_at_end = num_validation + sizes["test"]
+    judged_at_end, compared = num_validation + sizes["test"], num_train + num_validation + sizes["test"]
     if feature_store.vectors_suffice(settings.replace(views=1)):
-        judged_at_end = 0  # the head judges the vectors that are there
+        judged_at_end = compared = 0  # the head judges the vectors that are there, and they are compared
     seconds = {
         "vectors of the photos": num_vectors * per_vector,
         "the head": _FIRST_EPOCH_SECONDS
@@ -280,11 +283,12 @@ def _of_parts(settings: RunSettings, measured: list[_Measured]) -> Estimate:
         if tuning
         else 0.0,
         "the test": judged_at_end * judging * (2 if settings.mirror else 1),
+        "comparing all photos": compared * judging,
     }
     # Start-up includes the vectors where they had to be computed; the shortest is the one without.
-    startups = [one.startup_seconds for one in measured if one.startup_seconds]
+    startups = [one.startup_seconds for one in measured if one.startup_seconds and not one.settings.teachers]
     startup = min([*startups, _PRETRAINED_STARTUP_SECONDS])
-    vectors, head, fine_tuning, judged = seconds.values()
+    vectors, head, fine_tuning, judged, comparing = seconds.values()
     basis = tuned_basis if tuning else vector_basis
     factor = 1.4 if basis else 2.5
     words = [f"{name} {in_words(value)}" for name, value in seconds.items() if value >= 1]
@@ -294,7 +298,7 @@ def _of_parts(settings: RunSettings, measured: list[_Measured]) -> Estimate:
         settings,
         startup,
         head + fine_tuning,
-        judged,
+        judged + comparing,
         _PRETRAINED_EXPORT_SECONDS,
         factor,
         basis,

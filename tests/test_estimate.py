@@ -161,6 +161,25 @@ def test_fine_tuning_is_counted_by_photo_and_the_last_blocks_at_half(no_vectors)
     assert epochs_of_last[1] - epochs_of_last[0] == pytest.approx(3068 * 0.031 + 341 * 0.018, rel=0.01)
 
 
+def test_a_network_that_judges_in_its_own_way_passes_over_all_photos_once_more(monkeypatch):
+    """Its vectors are not those that are stored: test and validation are judged, then all 3,781 compared, at 18 ms each."""
+    monkeypatch.setattr(estimate, "vectors_here", lambda settings: True)
+
+    plain, between = (estimate.estimate(HEAD.replace(predict_fit=fit), []) for fit in ("crop", "between"))
+
+    assert between.seconds - plain.seconds == pytest.approx((341 + 372 + 3781) * 0.018, rel=0.01)
+    assert any(part.startswith("comparing all photos") for part in between.parts)
+
+
+def test_what_a_teacher_took_is_no_start_up():
+    """A run that was taught says nothing of how long one without a teacher needs to begin."""
+    taught = estimate._Measured(CNN.replace(teachers="fashion-mnist"), 1000.0, startup_seconds=70.0)
+
+    expected = estimate.estimate(CNN, [taught])
+
+    assert expected.seconds == pytest.approx(estimate.estimate(CNN, [measured(CNN, 1000.0)]).seconds, abs=5)
+
+
 def test_what_was_measured_here_replaces_the_numbers_of_another_machine(no_vectors):
     """A machine that took twice as long per photo, with another base: everything is scaled by that."""
     slow = estimate._Measured(TUNED, 7000.0, 90.0, seconds_per_vector=0.036, seconds_per_tuned_photo=0.124)

@@ -475,9 +475,7 @@ def test_a_model_for_some_classes_gets_its_own_test_pictures(toy_data):
         state.initialise()
         every = datasets.CLASSES_CLOTHING
         classes = every[:2] if st.toggle("two") else every
-        model = SimpleNamespace(
-            card={"dataset": "clothing"}, classes=classes, sees_photos=False, name="m"
-        )
+        model = SimpleNamespace(card={"dataset": "clothing"}, classes=classes, sees_photos=False, name="m")
         (taken,) = picture_input.test_picture(model)
         st.text(taken.truth)
 

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
@@ -24,6 +25,7 @@ from fashion.warm_worker import Spare
 STOP_SIGNAL_SECONDS = 2.0
 STOP_KILL_SECONDS = 20.0
 _TICK_SECONDS = 0.25
+_CLAIM_SECONDS = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,13 +184,16 @@ class LocalQueue:
         """Queue the testing and export of the best epoch of a run that was cut off, or that never exported it.
 
         Raises:
-            JobError: The run is not of that kind, or kept no epoch.
+            JobError: The run is not of that kind, kept no epoch, or its export would not fit into memory.
+            RunError: Its settings cannot be read.
         """
         status = run.status()
         if run.shipped or status.active or run.can_predict or not run.has_model:
             raise JobError(
                 f"Only a cut-off run with a best epoch can be finished. Received: {run.id}, {status.state}."
             )
+        if status.state == "finished":  # it was let in without export, which may take more than its training
+            memory_need.check(run.settings, self.limits.memory_bytes)
         self._queue_again(run, "export" if status.state == "finished" else "finish")
 
     def _queue_again(self, run: Run, task: str) -> None:
@@ -245,6 +250,11 @@ class LocalQueue:
             self._wake.clear()
 
     def _still_waiting(self, run: Run, status: runs.Status) -> bool:
+        claimed = _age(run.folder / "claim")
+        if status.state == "queued" and claimed is not None and claimed > _CLAIM_SECONDS:
+            (run.folder / "claim").unlink(
+                missing_ok=True
+            )  # of a server that ended before it could start the worker
         reason = runs.stop_request(run)
         if reason is None or status.task in ("finish", "export"):
             return True
@@ -290,10 +300,14 @@ class LocalQueue:
         try:
             child = start_worker(*together, spare=self._spare)
         except (OSError, RunError) as error:
+            reason = f"The worker could not start: {error}"
             for run in together:
-                runs.set_status(
-                    run, state="failed", reason=f"The worker could not start: {error}", finished=time.time()
-                )
+                try:
+                    runs.set_status(run, state="failed", reason=reason, finished=time.time())
+                except (
+                    OSError
+                ):  # a disk so full that not even this can be told: the run waits until there is room
+                    (run.folder / "claim").unlink(missing_ok=True)
             return False
         finally:
             # Taken or not: it never takes memory beside a worker.
@@ -333,6 +347,14 @@ def _together(run: Run, status: runs.Status, waiting: list[tuple[Run, runs.Statu
         if (its.group, its.task) == (status.group, status.task) and place(other)
     ]
     return [other for other in alike if place(other) == place(run)] or [run]
+
+
+def _age(path: Path) -> float | None:
+    """Seconds since the file was written; None if there is none."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except OSError:
+        return None
 
 
 def claim(run: Run) -> bool:

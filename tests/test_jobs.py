@@ -1,6 +1,7 @@
 """The queue starts runs in order, one at a time, whoever else looks at the same folder; no worker is started here."""
 
 import dataclasses
+import errno
 import os
 import subprocess
 import sys
@@ -9,9 +10,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from fashion import disk, jobs, runs
+from fashion import disk, jobs, memory_need, runs
 from fashion.errors import JobError, RunError
-from fashion.settings import PHOTO_DEFAULTS, RunSettings
+from fashion.settings import HOMEWORK_DEFAULTS, PHOTO_DEFAULTS, RunSettings
 
 SETTINGS = RunSettings(dataset="sketches", architecture="softmax")
 
@@ -282,6 +283,40 @@ def test_a_worker_that_cannot_start_is_a_failed_run(monkeypatch):
     assert "settings.json is damaged" in first.status().reason
 
 
+def test_a_disk_that_was_full_at_the_start_delays_a_run_only(started, monkeypatch):
+    """Nothing could be written, not even that it failed; when there is room again, it starts."""
+    start, write = jobs.start_worker, disk.write_bytes
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    run = _new_run(1)
+    queue = _queue()
+    monkeypatch.setattr(jobs, "start_worker", full)
+    monkeypatch.setattr(disk, "write_bytes", full)
+    queue.tick()
+    assert run.status().state == "queued"
+
+    monkeypatch.setattr(jobs, "start_worker", start)
+    monkeypatch.setattr(disk, "write_bytes", write)
+    queue.tick()
+
+    assert started == [run.id]
+
+
+def test_a_run_claimed_by_a_server_that_is_gone_is_started_by_another(started):
+    """Its claim is a minute old, and nothing came of it; a fresh one is respected."""
+    run = _new_run(1)
+    assert jobs.claim(run)
+    _queue().tick()
+    assert started == []
+
+    os.utime(run.folder / "claim", (time.time() - 61, time.time() - 61))
+    _queue().tick()
+
+    assert started == [run.id]
+
+
 def test_limits_come_from_the_environment(monkeypatch):
     """A wrong value is told instead of being ignored."""
     monkeypatch.setenv("FASHION_WORKERS", "4")
@@ -447,3 +482,17 @@ def test_a_finished_run_without_export_can_be_exported(started):
     _queue().finish(run)
 
     assert (run.status().state, run.status().task) == ("queued", "export")
+
+
+def test_an_export_that_would_not_fit_into_memory_is_refused(started):
+    """The homework's network at 200 pixels may be trained in an experiment; converting it takes twice as much."""
+    large = HOMEWORK_DEFAULTS.replace(image_size=200)
+    memory_need.check(large, 2200e6, export=False)
+    run = _new_run(1)
+    disk.write_json(run.folder / "settings.json", large.to_json())
+    (run.folder / "model.keras").write_bytes(b"")
+    runs.set_status(run, state="finished", task="measure")
+
+    with pytest.raises(JobError, match="must fit into the 2,200 MB"):
+        _queue().finish(run)
+    assert run.status().state == "finished"

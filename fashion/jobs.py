@@ -90,6 +90,9 @@ class LocalQueue:
         self.limits = limits
         self._children: dict[str, subprocess.Popen] = {}
         self._stop_seen: dict[str, float] = {}
+        self._over: dict[
+            str, float
+        ] = {}  # runs that have ended, and when: a thousand of them are not read at each beat
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._closed = False
@@ -215,8 +218,13 @@ class LocalQueue:
             waiting: list[tuple[Run, runs.Status]] = []
             running = set()
             for run in runs.list_runs(kind=None):
+                written = _written(run.folder / "status.json")
+                if self._over.get(run.id) == written:
+                    continue
                 status = run.stored_status()
-                if status.state == "queued" and self._still_waiting(run, status):
+                if status.finished and not status.active and written is not None:
+                    self._over[run.id] = written
+                elif status.state == "queued" and self._still_waiting(run, status):
                     waiting.append((run, status))
                 elif status.state == "running" and self._still_running(run, status):
                     running.add(status.group or run.id)
@@ -250,8 +258,8 @@ class LocalQueue:
             self._wake.clear()
 
     def _still_waiting(self, run: Run, status: runs.Status) -> bool:
-        claimed = _age(run.folder / "claim")
-        if status.state == "queued" and claimed is not None and claimed > _CLAIM_SECONDS:
+        claimed = _written(run.folder / "claim")
+        if status.state == "queued" and claimed is not None and time.time() - claimed > _CLAIM_SECONDS:
             (run.folder / "claim").unlink(
                 missing_ok=True
             )  # of a server that ended before it could start the worker
@@ -349,10 +357,10 @@ def _together(run: Run, status: runs.Status, waiting: list[tuple[Run, runs.Statu
     return [other for other in alike if place(other) == place(run)] or [run]
 
 
-def _age(path: Path) -> float | None:
-    """Seconds since the file was written; None if there is none."""
+def _written(path: Path) -> float | None:
+    """When the file was written, in Unix seconds; None if there is none."""
     try:
-        return time.time() - path.stat().st_mtime
+        return path.stat().st_mtime
     except OSError:
         return None
 

@@ -304,6 +304,23 @@ def test_a_disk_that_was_full_at_the_start_delays_a_run_only(started, monkeypatc
     assert started == [run.id]
 
 
+def test_runs_that_have_ended_are_not_read_again_and_again(started, monkeypatch):
+    """A class leaves hundreds of them; one that is queued again is seen."""
+    run = _new_run(1)
+    runs.set_status(run, state="interrupted", finished=time.time())
+    queue, read = _queue(), []
+    stored = runs.Run.stored_status
+    monkeypatch.setattr(runs.Run, "stored_status", lambda self: read.append(self.id) or stored(self))
+
+    for _ in range(3):
+        queue.tick()
+    assert read == [run.id]
+    queue.resume(run)
+    queue.tick()
+
+    assert started == [run.id]
+
+
 def test_a_run_claimed_by_a_server_that_is_gone_is_started_by_another(started):
     """Its claim is a minute old, and nothing came of it; a fresh one is respected."""
     run = _new_run(1)

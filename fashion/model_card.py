@@ -14,7 +14,7 @@ from fashion.errors import RunError
 from fashion.evaluation import Accuracy
 from fashion.predictor import UNSURE_BELOW, Predictor
 from fashion.pretrained import BASES, LICENCE
-from fashion.runs import EPOCH
+from fashion.runs import EPOCH, Run
 from fashion.setting_fields import applies
 from fashion.settings import FIELDS, PHOTOS, RunSettings, differing
 from fashion.summary import Predictions, RunSummary
@@ -50,17 +50,22 @@ def origin(one: RunSummary, card: dict) -> list[str]:
     if settings.clean_labels and left_out > 0:
         words[0] += f" {left_out} more were left out, as their label is in doubt."
     if one.validation and one.test:
-        # Each network that a mean was made of, and perhaps other means, had a look of its own.
-        looked = (
-            "counted the answers of each finished network, and had no part in its training"
-            if settings.mean_of
-            else "were looked at once, at the end"
-        )
         words.append(
             f"{one.validation.n:,} others, the validation part, told which of its states to keep. {one.test.n:,} more, the test "
-            f"part, {looked}."
+            f"part, {looked_at(one.run)}."
         )
     return [*words, base(one, card)]
+
+
+def looked_at(run: Run) -> str:
+    """How often the test pictures were looked at for this network, with the verb. Raises RunError where its settings are damaged."""
+    if run.settings.mean_of:  # each of its networks had a look of its own, and perhaps other means
+        return "counted the answers of each finished network, and had no part in its training"
+    if EPOCH in run.id:
+        return "were looked at for each epoch that was tested, this one among them"
+    if run.settings.watch_test:
+        return "were looked at after every epoch, though nothing was chosen by them"
+    return "were looked at once, at the end"
 
 
 _SOURCES = {

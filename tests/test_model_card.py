@@ -70,6 +70,21 @@ def test_photos_left_out_for_their_doubtful_labels_are_counted():
     assert "25 more were left out" in words[0]
 
 
+@pytest.mark.parametrize(
+    ("name", "changes", "words"),
+    [
+        (RUN, {}, "looked at once, at the end"),
+        (RUN, {"watch_test": True}, "looked at after every epoch"),
+        (f"{RUN}_epoch-002", {}, "looked at for each epoch that was tested"),
+    ],
+)
+def test_the_card_says_how_often_the_test_was_looked_at(name, changes, words):
+    """Only a network that was tested once, after all choices, may say so."""
+    one = summary.summarise(make_run(name, **changes))
+
+    assert words in model_card.origin(one, one.run.card())[1]
+
+
 def test_the_size_that_is_judged_is_told_where_it_differs_from_training():
     """Trained at 64 pixels, judged at 96."""
     one = photo_run(image_shape=[96, 96, 3])

@@ -135,7 +135,7 @@ def test_the_card_says_what_was_put_together_and_in_what_it_differs():
         words[1] == f"Network 1 is {A} after epoch 2, 80.0% right on validation, 7 s of training (seed: 7)."
     )
     assert words[2].endswith("(seed: 8).")
-    assert "looked at once" not in model_card.origin(one, card)[1]  # each of them was tested, too
+    assert "counted the answers of each" in model_card.origin(one, card)[1]
 
 
 # What the worker makes of them

@@ -28,7 +28,7 @@ def split_input() -> str:
         ["test", "validation"],
         default="test",
         required=True,
-        help="**Test** pictures were used once, at the end. The best epoch was chosen on the **validation** pictures, "
+        help="**Test** pictures had no part in the training. The best epoch was chosen on the **validation** pictures, "
         "so the accuracy there is a little flattering.",
         **state.in_url(state.TESTED_SPLIT),
     )

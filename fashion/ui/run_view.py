@@ -130,7 +130,7 @@ _COLUMNS = {
         help="Of the best epoch. Since that epoch was chosen by this very number, it flatters a little.",
     ),
     "Test accuracy": st.column_config.NumberColumn(
-        format="%.2f%%", help="On pictures that were used once, after training."
+        format="%.2f%%", help="On the test pictures, which had no part in the training."
     ),
     "95 % interval": st.column_config.TextColumn(
         help="Where the true accuracy probably lies, as the test pictures are only a sample."

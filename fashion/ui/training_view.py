@@ -9,7 +9,17 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from fashion import datasets, estimate, evaluation, feature_store, jobs, runs, summary, sweep_results
+from fashion import (
+    datasets,
+    estimate,
+    evaluation,
+    feature_store,
+    jobs,
+    model_card,
+    runs,
+    summary,
+    sweep_results,
+)
 from fashion.errors import FashionError
 from fashion.settings import PHOTO_DEFAULTS, PHOTOS, RunSettings
 from fashion.ui import cache, charts, components, outlook_view, settings_view, state, sweep_results_view
@@ -296,7 +306,7 @@ def _numbers(run: runs.Run, status: runs.Status, log: pd.DataFrame) -> None:
     if card:
         st.caption(
             f"{_in_words('Test', card['metrics']['test'])} {_in_words('Validation', card['metrics']['validation'])} "
-            "The test pictures were used once, for the best epoch."
+            f"The test {model_card.pictures_word(run.settings)} {model_card.looked_at(run)}."
         )
         if card.get("no_export"):
             st.info(

@@ -141,7 +141,15 @@ def main():
 """
 
 MAIN_PRETRAINED = '''
-def vectors_of(base, paths, view=0):
+def places():  #? views
+    """Path -> its number among all training photos, doubtful ones too: the random changes of its views depend on it."""  #? views
+    folder = Path(sys.argv[1]) / "train"  #? views
+    every = [path for name in CLASSES for path in sorted((folder / name).glob("*.jpg"))]  #? views
+    return {path: number for number, path in enumerate(every)}  #? views
+  #? views
+  #? views
+def vectors_of(base, paths, view=0, places=None):  #? views
+def vectors_of(base, paths, view=0):  #? !views
     """What the pretrained network makes of photos: float16 (n, size). View 0 is the photos as they are."""
     made = []
     for start in range(0, len(paths), 32):
@@ -149,7 +157,7 @@ def vectors_of(base, paths, view=0):
         if view == 0:  #? views
             pixels = squares([paths[number] for number in numbers], IMAGE_SIZE)  #? views
         else:  #? views
-            rngs = [np.random.default_rng((SEED, view, number)) for number in numbers]  #? views
+            rngs = [np.random.default_rng((SEED, view, places[paths[number]])) for number in numbers]  #? views
             photos = [photo(paths[number], IMAGE_SIZE) for number in numbers]  #? views
             pairs = zip(photos, rngs, strict=True)  #? views
             pixels = np.stack([changed(one, IMAGE_SIZE, rng) for one, rng in pairs])  #? views
@@ -167,7 +175,8 @@ def main():
 
     # The pretrained network does not change while the head learns: so each photo passes through it once.
     base = body(IMAGE_SIZE)
-    views = np.stack([vectors_of(base, paths, view) for view in range(VIEWS)])
+    views = np.stack([vectors_of(base, paths, view, places()) for view in range(VIEWS)])  #? views
+    views = vectors_of(base, paths)[None]  #? !views
     validation = vectors_of(base, parts["validation"][0]), parts["validation"][1]
     test = vectors_of(base, parts["test"][0]), parts["test"][1]  #? watch
     keras.utils.set_random_seed(SEED)

@@ -12,7 +12,7 @@ import pytest
 from clothing_folder import files, write
 from PIL import Image
 
-from fashion import architectures, datasets, photo_augmentation, squares
+from fashion import architectures, clothing, datasets, photo_augmentation, squares
 from fashion.architectures import Layer
 from fashion.augmentation import Augmentation
 from fashion.errors import SettingsError
@@ -333,3 +333,18 @@ def test_the_program_says_where_the_photos_must_be(tmp_path):
 
     assert [path.stem for path in parts["train"][0]] == ["train-4-0", "train-5-0", "train-5-1"]
     assert parts["test"][1].tolist() == [0, 0, 1, 1]
+
+
+def test_the_views_of_a_photo_are_those_of_the_run(tmp_path, monkeypatch):
+    """Their random changes depend on its number among all photos, which those that are left out have, too."""
+    folder = write(tmp_path / clothing.FOLDER, files(per_class=2))
+    monkeypatch.setenv("FASHION_DATA", str(tmp_path))
+    photos = clothing.load(224)
+    made = functions(
+        program(SETTINGS["views"]), "places",
+        sys=type("sys", (), {"argv": ["train.py", str(folder)]}), Path=type(folder), CLASSES=datasets.CLASSES_CLOTHING,
+    )  # fmt: skip
+
+    numbers = {path.stem: number for path, number in made["places"]().items()}
+
+    assert numbers == {path.stem: number for number, path in enumerate(photos.train.images.paths)}

@@ -108,21 +108,6 @@ class Augmentation:
         return changed.reshape(images.shape)
 
 
-def augment(
-    images: np.ndarray,
-    *,
-    flip: bool,
-    shift: int,
-    rotate: float,
-    zoom: float,
-    erase: float,
-    rng: np.random.Generator,
-    fill: int = 0,
-) -> np.ndarray:
-    """A changed copy of each picture; the arguments are those of Augmentation and of calling it."""
-    return Augmentation(flip=flip, shift=shift, rotate=rotate, zoom=zoom, erase=erase)(images, rng, fill=fill)
-
-
 def _check(images: np.ndarray, shift: int, fill: int) -> None:
     if images.dtype != np.uint8 or images.ndim not in (3, 4) or min(images.shape[1:]) < 1:
         raise ValueError(

@@ -44,6 +44,15 @@ def replacing(path: Path, beside: Path) -> Iterator[Path]:
         raise
 
 
+def read_object(path: Path) -> dict[str, Any]:
+    """A JSON object; empty where there is none, or something else."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
 def write_arrays(path: Path, **arrays: np.ndarray) -> None:
     """Write named arrays as one .npz file, in one step."""
     buffer = io.BytesIO()

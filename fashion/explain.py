@@ -69,13 +69,6 @@ class Head:
         return product
 
 
-def head_answer(head: Head, vector: np.ndarray) -> np.ndarray:
-    """The class probabilities float (classes,) that the head gives for one vector (in,), not calibrated."""
-    scores = head.logits(vector[None])[0]
-    powers = np.exp(scores - scores.max())
-    return powers / powers.sum()
-
-
 def activation_maps(feature_map: np.ndarray, head: Head) -> np.ndarray:
     """How much each place of the feature map (h, w, c) spoke for each class: float32 (classes, h, w), any sign.
 

@@ -11,7 +11,6 @@ FILTERS, KERNEL, POOL, UNITS = 32, 3, 2, 64
 SIZES = (150, 200)
 PAIR = HOMEWORK_DEFAULTS.classes
 """About as many photos as the homework of 2024 had, and about as many of either class."""
-PLAIN_EPOCHS = HOMEWORK_DEFAULTS.augment_from
 NOTE = (
     "It needs the photos, reads them in every epoch, and measures the **test** photos after each one, since the homework asks for "
     "that. Do so for its questions only: whoever chooses by the test has no honest test left."

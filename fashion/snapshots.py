@@ -5,14 +5,13 @@ A tested epoch has a folder beside it, in the form of a run (card, answers, expo
 see `training.test_epochs`. No Keras here.
 """
 
-import json
 import re
 import shutil
 from pathlib import Path
 
 import pandas as pd
 
-from fashion import architectures, comparison, evaluation, runs, summary
+from fashion import architectures, comparison, disk, evaluation, runs, summary
 from fashion.errors import FashionError, JobError, RunError
 from fashion.runs import EPOCH, Run
 from fashion.settings import RunSettings
@@ -184,11 +183,7 @@ def asked(job: Run) -> tuple[Run, list[int], bool]:
 
 
 def _request(job: Run) -> dict:
-    try:
-        values = json.loads((job.folder / REQUEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return values if isinstance(values, dict) else {}
+    return disk.read_object(job.folder / REQUEST)
 
 
 # What they came to

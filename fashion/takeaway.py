@@ -214,11 +214,7 @@ def ask_for_proof(queue: LocalQueue, run: Run, visitor: str = "") -> Run:
 
 
 def _request(job: Run) -> dict:
-    try:
-        values = json.loads((job.folder / REQUEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return values if isinstance(values, dict) else {}
+    return disk.read_object(job.folder / REQUEST)
 
 
 def _is_here(job: Run) -> bool:

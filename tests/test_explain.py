@@ -85,16 +85,6 @@ def test_the_places_add_up_to_the_score(head):
         assert rest(MAP) == pytest.approx(head.layers[0][1], abs=1e-5)
 
 
-def test_the_head_answers_as_a_softmax():
-    """Exponentials over their sum, also for scores that would overflow."""
-    vector = rng.normal(size=6)
-    powers = [np.exp(_score(TWO, vector, label)) for label in range(3)]
-    huge = Head(((np.eye(3) * 1000, np.zeros(3)),))
-
-    assert explain.head_answer(TWO, vector) == pytest.approx(np.array(powers) / sum(powers))
-    assert explain.head_answer(huge, np.array([1.0, 0.0, 0.0])) == pytest.approx([1.0, 0.0, 0.0])
-
-
 def test_heat_counts_what_speaks_for_the_class_only():
     """Below zero is nothing, the most is one; a map without any evidence stays cold."""
     assert explain.heat(np.array([[-3.0, 1.0], [4.0, 0.0]])) == pytest.approx(np.array([[0, 0.25], [1, 0]]))

@@ -59,7 +59,7 @@ def upload(at: AppTest, *files: tuple[str, bytes]) -> AppTest:
 
 
 def pictures_of(at: AppTest) -> list[picture_input.Picture]:
-    return list(at.session_state[state._PHOTOS].values())
+    return [picture for held in at.session_state[state._PHOTOS].values() for picture in held.values()]
 
 
 def words(at: AppTest) -> str:
@@ -356,6 +356,32 @@ def test_a_removed_file_is_forgotten(tiny_run):
     upload(at, ("bag.png", photo(8)))
 
     assert [picture.name for picture in pictures_of(at)] == ["bag.png"]
+
+
+def test_photos_stay_while_the_visitor_is_elsewhere(tiny_run, toy_data):
+    """With what was said of them; files that were no photos are not told again, others can be added, and all be cleared."""
+    at = upload(open_page(), ("trouser.png", photo(1)), ("notes.txt", b"no photo"))
+    pictures_of(at)[0].judged = "trouser"
+
+    at.switch_page("pages/models.py").run()
+    at.switch_page("pages/predict.py").run()
+
+    assert not at.exception
+    assert [(picture.name, picture.judged) for picture in pictures_of(at)] == [("trouser.png", "trouser")]
+    assert at.file_uploader[0].value == []
+    assert "1 photo from before is still here." in words(at)
+    assert not at.error
+
+    upload(at, ("bag.png", photo(8)))
+    assert at.dataframe[0].value["File"].tolist() == ["trouser.png", "bag.png"]
+    at.segmented_control(key=state.SOURCE).set_value("Test picture").run()
+    at.segmented_control(key=state.SOURCE).set_value("Photos").run()
+    assert at.dataframe[0].value["File"].tolist() == ["trouser.png", "bag.png"]
+
+    held = pictures_of(at)
+    press(at, "Clear all")
+    assert all(picture.image is None for picture in held if picture.name.endswith("png"))
+    assert "The answer appears here" in words(at)
 
 
 def test_more_photos_than_allowed_are_refused_by_name(tiny_run, monkeypatch):

@@ -47,7 +47,7 @@ def upload(at: AppTest, *files: tuple[str, bytes]) -> AppTest:
 
 
 def pictures_of(at: AppTest) -> list[picture_input.Picture]:
-    return list(at.session_state[state._PHOTOS].values())
+    return [picture for held in at.session_state[state._PHOTOS].values() for picture in held.values()]
 
 
 def words(at: AppTest) -> str:

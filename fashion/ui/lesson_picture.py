@@ -30,7 +30,6 @@ def picture(key: str) -> Image.Image | None:
     if source == _OWN:
         taken = picture_input.uploaded(None)
         return taken[0].image if taken else None
-    state.photos(())
     if source == _DRAWING:
         classes = datasets.CLASSES_FASHION
         label = st.selectbox("Garment", classes, width=220, **state.kept("lesson_garment"))

@@ -33,11 +33,14 @@ _DRAWING_SIDE = 400
 _PREVIEW_SIDE = 112
 _MOST_SEEDS = 999_999
 _CLEARED = "_cleared"
+_CAMERA = "_camera"
+UPLOADED, CAMERA, TEST_PICTURE, DRAWING = "Photos", "Camera", "Test picture", "Drawing"
 
 PRIVACY = "Photos stay in memory and are never written to disk; metadata such as where one was taken is dropped at once."
 _PRIVACY_IN_FULL = (
     "A photo is reduced to a small picture in this server's memory as soon as it arrives, and the file itself is dropped. "
-    "The picture is gone when you clear it, and soon after you close the page. Nobody else can see it."
+    "The picture stays while you look at other pages; it is gone when you clear it, and soon after you close or reload the app. "
+    "Nobody else can see it."
 )
 
 
@@ -93,7 +96,7 @@ def reduced(image: Image.Image, side: int) -> Image.Image:
 
 def source_input(model: Predictor) -> str:
     """Where the picture comes from: a key of `SOURCES`. Drawings are made like 28x28 pictures, so only for such models."""
-    offered = [name for name in SOURCES if not (model.sees_photos and name == "Drawing")]
+    offered = [name for name in SOURCES if not (model.sees_photos and name == DRAWING)]
     state.limit_choice(state.SOURCE, offered)
     return st.segmented_control(
         "Source", offered, default=offered[0], required=True, wrap=True, **state.in_url(state.SOURCE)
@@ -108,28 +111,46 @@ def taken_from(source: str, model: Predictor) -> list[Picture]:
 def uploaded(model: Predictor) -> list[Picture]:
     """The visitor's photos, in the order of the files; files that are no photos are named here with the reason."""
     _keep_uploads_in_memory()
+    key = f"_uploads_{state.count(_CLEARED)}"
+    anew = not state.drawn_before(key)
     files = st.file_uploader(
         "Photos of one garment each",
         type=FILE_TYPES,
         accept_multiple_files=True,
         max_upload_size=MAX_UPLOAD_MB,
-        key=f"_uploads_{state.count(_CLEARED)}",
+        key=key,
     )
-    if files:
-        st.button("Clear all", icon=":material/delete:", on_click=state.count, args=(_CLEARED, 1))
+    below = st.container(horizontal=True, vertical_alignment="center")
     st.caption(PRIVACY, help=_PRIVACY_IN_FULL)
-    return _usable(files)
+    taken = _usable(_taken_in(UPLOADED, files, anew))
+    if state.photos(UPLOADED):
+        below.button("Clear all", icon=":material/delete:", on_click=_clear)
+    if before := len(state.photos(UPLOADED).keys() - {file.file_id for file in files}):
+        below.caption(
+            f"{before} {'photo' if before == 1 else 'photos'} from before {'is' if before == 1 else 'are'} still here."
+        )
+    return taken
+
+
+def _clear() -> None:
+    """Forget all photos, and draw an uploader that knows none of them."""
+    state.photos(UPLOADED, ())
+    state.count(_CLEARED, 1)
 
 
 def photographed(model: Predictor) -> list[Picture]:
     """The photo taken with this device's camera, if there is one."""
     _keep_uploads_in_memory()
+    anew = not state.drawn_before(_CAMERA)
     file = st.camera_input(
         "A photo of one garment",
+        key=_CAMERA,
         help="The browser asks whether the camera may be used. It allows that only over https, or on this machine itself.",
     )
     st.caption(PRIVACY, help=_PRIVACY_IN_FULL)
-    return _usable([file] if file else [])
+    if file:
+        state.photos(CAMERA, {file.file_id})
+    return _usable(_taken_in(CAMERA, [file] if file else [], anew))
 
 
 def _keep_uploads_in_memory() -> None:
@@ -137,9 +158,8 @@ def _keep_uploads_in_memory() -> None:
     MultiPartParser.spool_max_size = (MAX_UPLOAD_MB + 1) * 1024**2
 
 
-def _usable(files: list[UploadedFile]) -> list[Picture]:
-    """The files that are photos, in order; the others are named on the page, each with what is wrong."""
-    taken = _taken_in(files)
+def _usable(taken: list[Picture]) -> list[Picture]:
+    """Those that are photos, in order; the others are named on the page, each with what is wrong."""
     problems = [
         f"**{components.literal(picture.name[:60])}**: {components.literal(picture.problem)}"
         for picture in taken
@@ -150,11 +170,16 @@ def _usable(files: list[UploadedFile]) -> list[Picture]:
     return [picture for picture in taken if not picture.problem]
 
 
-def _taken_in(files: list[UploadedFile]) -> list[Picture]:
-    """A picture per file, in order. New files are read and then emptied; those of removed files are dropped."""
-    held = state.photos({file.file_id for file in files})
+def _taken_in(source: str, files: list[UploadedFile], anew: bool) -> list[Picture]:
+    """The visitor's pictures from this source, in the order in which they came. New files are read and then emptied; those of
+    removed files are dropped. An uploader that is drawn anew is empty: what it held before the visitor went elsewhere stays.
+    """
+    gone = state.taken_away(source, {file.file_id for file in files}, anew)
+    if anew:  # what was wrong with a file was told then
+        gone |= {name for name, picture in state.photos(source).items() if picture.problem}
+    held = state.photos(source, state.photos(source).keys() - gone)
     new = [file for file in files if file.file_id not in held]
-    room = MAX_PHOTOS - (len(files) - len(new))
+    room = MAX_PHOTOS - len(held)
     bar = st.progress(0.0) if len(new) > 3 else None
     for position, file in enumerate(new):
         if bar:
@@ -173,7 +198,7 @@ def _taken_in(files: list[UploadedFile]) -> list[Picture]:
             _empty(file)
     if new:
         memory.give_back()  # what decoding and the files themselves took
-    return [held[file.file_id] for file in files]
+    return list(held.values())
 
 
 def _read(file: UploadedFile) -> Picture:
@@ -199,7 +224,6 @@ def test_picture(model: Predictor) -> list[Picture]:
     name = model.card["dataset"]
     title = datasets.DATASETS[name].title
     if not datasets.status(name).present:
-        state.photos(())
         st.info(f"Not on this machine: {title}. So there are no test pictures.", icon=":material/info:")
         frame.link("Dataset", "Get the pictures")
         return []
@@ -232,7 +256,7 @@ def test_picture(model: Predictor) -> list[Picture]:
     st.caption(f"From the test part of: {title}. It was kept aside: no network here has learned from it.")
     # Of a network for some classes, positions count the pictures of those alone.
     key = f"test-{name}-{'-'.join(model.classes)}-{position}"
-    held = state.photos({key})
+    held = state.photos(TEST_PICTURE, {key})
     if key not in held:
         truth = model.classes[test.labels[position]]
         if model.sees_photos:
@@ -275,15 +299,10 @@ def drawn_garment(model: Predictor) -> list[Picture]:
     st.image(drawing, alt=f"Drawing of a garment: {kind}", width=_PREVIEW_SIDE)
     key = f"drawn-{label}-{seed}"
     picture = Picture(key, f"drawn {kind} {seed}", Image.fromarray(drawing), truth=kind)
-    return [state.photos({key}).setdefault(key, picture)]
+    return [state.photos(DRAWING, {key}).setdefault(key, picture)]
 
 
-SOURCES = {
-    "Photos": uploaded,
-    "Camera": photographed,
-    "Test picture": test_picture,
-    "Drawing": drawn_garment,
-}
+SOURCES = {UPLOADED: uploaded, CAMERA: photographed, TEST_PICTURE: test_picture, DRAWING: drawn_garment}
 """The sources by the name on screen, in order."""
-OWN = ("Photos", "Camera")
+OWN = (UPLOADED, CAMERA)
 """Those of the visitor's own photos: once there is one, it stands above the way to others."""

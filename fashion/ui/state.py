@@ -72,6 +72,7 @@ EXPERIMENT = "experiment"  # the groups of runs that a lesson shows
 _VISITOR = "_visitor"
 _PROGRESS = "_progress"
 _PHOTOS = "_photos"
+_UPLOADED = "_uploaded"
 _LINK_PROBLEMS = "_link_problems"
 _PAGE = "_page_shown"
 _ARRIVED = "_arrived"
@@ -201,23 +202,39 @@ class Photo(Protocol):
     def forget(self) -> None: ...
 
 
-def photos(ids: Collection[str]) -> dict[str, Photo]:
-    """This visitor's photos by id, to read and to add to; those of all other ids are dropped for good.
+def photos(source: str, ids: Collection[str] | None = None) -> dict[str, Photo]:
+    """This visitor's photos from one source by id, to read and to add to. Given ids, those of all others are dropped for good.
 
-    What is dropped is told to `forget`: Streamlit and Python may hold on to the object itself for a while.
+    They stay while the visitor is elsewhere. What is dropped is told to `forget`: Streamlit and Python may hold on to the
+    object itself for a while.
     """
-    held = st.session_state.get(_PHOTOS, {})
-    for name, photo in held.items():
-        if name not in ids:
-            photo.forget()
-    st.session_state[_PHOTOS] = {name: photo for name, photo in held.items() if name in ids}
-    return st.session_state[_PHOTOS]
+    held = st.session_state.setdefault(_PHOTOS, {}).setdefault(source, {})
+    for name in [name for name in held if ids is not None and name not in ids]:
+        held.pop(name).forget()
+    return held
 
 
 def photo(name: str) -> Photo | None:
     """One of them by its id, or None; for callbacks, which Streamlit keeps for longer than a visitor keeps a photo, so
     that they may name one but not hold it."""
-    return st.session_state.get(_PHOTOS, {}).get(name)
+    sources = st.session_state.get(_PHOTOS, {}).values()
+    return next((held[name] for held in sources if name in held), None)
+
+
+def drawn_before(key: str) -> bool:
+    """Whether the widget of this key was there in the last run of the page; before it is drawn in this one."""
+    return key in st.session_state
+
+
+def taken_away(source: str, ids: Collection[str], anew: bool) -> set[str]:
+    """Which files the visitor took out of the uploader of this source, which now holds `ids`.
+
+    anew: it was not there in the last run, so that it begins empty whatever it held before.
+    """
+    seen = st.session_state.setdefault(_UPLOADED, {})
+    before = set() if anew else seen.get(source, set())
+    seen[source] = set(ids)
+    return before - seen[source]
 
 
 def selected(key: str) -> Mapping[str, object]:

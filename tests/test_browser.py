@@ -129,7 +129,8 @@ def phone_server(tmp_path_factory):
 
 
 def test_the_whole_loop_from_training_to_a_photo(tab, tmp_path):
-    """Start a CNN on Fashion-MNIST, see its curve, stop it, reload, find it under Runs, open a confusion cell, drop a photo."""
+    """Start a CNN on Fashion-MNIST, see its curve, stop it, reload, find it under Runs, open a confusion cell, drop a photo,
+    look elsewhere, and come back with the browser's own button to what was left."""
     if not datasets.status("fashion-mnist").present:
         pytest.skip(
             "Fashion-MNIST is not here: set FASHION_DATA, or python -m fashion data --fetch fashion-mnist"
@@ -166,6 +167,13 @@ def test_the_whole_loop_from_training_to_a_photo(tab, tmp_path):
         )
         bars = tab.locator("[aria-label^='Bars: the probability']")
         expect(bars).to_be_visible()
+        settled(tab)
+
+        tab.get_by_role("link", name="Dataset").first.click()
+        expect(tab.get_by_role("heading", name="Dataset", level=1)).to_be_visible()
+        tab.go_back()
+        expect(tab.get_by_text("1 photo from before is still here.")).to_be_visible()
+        expect(tab).to_have_url(re.compile(f"model={run_id(tmp_path)}"))
         settled(tab)
 
 

@@ -17,6 +17,7 @@ from typing import Protocol
 
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from fashion.presets import Preset
 from fashion.settings import RunSettings
@@ -335,9 +336,14 @@ def link_groups(lesson: str) -> None:
 
 
 def arrive(page: str) -> None:
-    """Note which page is drawn; `frame.page` calls it."""
+    """Note which page is drawn; `frame.page` calls it before any widget."""
     if is_new(_PAGE, page):
         st.session_state[_ARRIVED] = True
+        context = get_script_run_ctx()
+        if context is not None and context.is_history_navigation and not st.query_params:
+            # On the browser's way back Streamlit comes past a link without parameters, and would set every widget to its
+            # default. Run again, the page finds the values that it was left with.
+            st.rerun()
 
 
 def just_arrived() -> bool:

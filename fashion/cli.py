@@ -142,7 +142,7 @@ def train(options: argparse.Namespace) -> int:
     }
     names = ("best_epoch", "train_seconds", "startup_seconds", "seconds_to", "images_per_second")
     record |= {name: card[name] if card else None for name in names}
-    words = f"{run.id}: {summary.STATE_WORDS[status.state]}. {status.reason}".rstrip()
+    words = f"{run.id}: {summary.ending(status)}"
     if card:
         words += f" Test accuracy {_in_words(summary.summarise(run).test)}."
     _print(options, record, words)

@@ -151,7 +151,7 @@ def _record_together(lesson: Lesson, experiment: Experiment, several: dict[str, 
             status = _wait(run)
             if status.state != "finished" or run.card() is None:
                 failed += 1
-                _note(f"  {label}: {summary.STATE_WORDS[status.state]}. {status.reason}")
+                _note(f"  {label}: {summary.ending(status)}")
                 continue
             kept = keep(run, lesson, experiment, label)
             accuracy = summary.summarise(kept).validation

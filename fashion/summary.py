@@ -6,6 +6,7 @@ draws nothing.
 
 import json
 import math
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -29,6 +30,7 @@ STATE_WORDS = {
     "interrupted": "cut off",
 }
 """The state of a run as a reader meets it."""
+_SAYS_ITSELF = re.compile(r"\b(stopped|cut off)\b", re.IGNORECASE)
 
 # Shown for every run anyway, so they need no column of their own when they differ.
 _ALWAYS_SHOWN = ("dataset", "architecture", "device")
@@ -128,6 +130,14 @@ def short_name(run: Run) -> str:
     model's own name."""
     name, _, epoch = run.id.partition(EPOCH)
     return run.id if run.shipped else f"{name[16:]}, epoch {int(epoch)}" if epoch.isdecimal() else run.id[16:]
+
+
+def ending(status: Status) -> str:
+    """How a run ended and why: "Stopped by hand." says both, so no "Stopped." stands before it."""
+    word = STATE_WORDS[status.state]
+    if status.state in ("stopped", "interrupted") and _SAYS_ITSELF.search(status.reason):
+        return status.reason
+    return f"{word.capitalize()}. {status.reason}".rstrip()
 
 
 def _when(run: Run) -> datetime | None:

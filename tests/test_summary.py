@@ -11,6 +11,7 @@ from run_folders import LABELS, answers, change_card, make_run, write_arrays
 
 from fashion import summary
 from fashion.errors import RunError
+from fashion.runs import Status
 from fashion.settings import PHOTO_DEFAULTS, RunSettings
 
 A, B = "20260102-030405-softmax-aaaa", "20260103-030405-cnn-bbbb"
@@ -245,6 +246,23 @@ def test_a_run_without_fine_tuning_has_no_epoch_where_it_begins():
     (run.folder / "head.json").write_text('{"epochs": 7}')
 
     assert summary.head_epochs(run) is None
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "words"),
+    [
+        ("stopped", "Stopped by hand. It had not begun.", "Stopped by hand. It had not begun."),
+        ("stopped", "Stopped at the time limit of 9 s per run.", "Stopped at the time limit of 9 s per run."),
+        ("stopped", "Stopped by a signal from the system.", "Stopped by a signal from the system."),
+        ("stopped", "The recording was interrupted.", "Stopped. The recording was interrupted."),
+        ("interrupted", "This run was cut off: no word.", "This run was cut off: no word."),
+        ("failed", "The worker stopped.", "Failed. The worker stopped."),
+        ("finished", "", "Finished."),
+    ],
+)
+def test_how_a_run_ended_is_said_once(state, reason, words):
+    """A reason that says itself that the run was stopped or cut off stands alone."""
+    assert summary.ending(Status(state=state, reason=reason)) == words
 
 
 def test_summaries_load_no_streamlit_and_no_keras():

@@ -353,6 +353,11 @@ def harmless(text: str) -> str:
     return re.sub(r"([\\\[\]<>!$]|:(?=\S))", r"\\\1", text)
 
 
+def first_in_bold(text: str) -> str:
+    """The text with what it says first, up to a full stop or colon, in bold."""
+    return re.sub(r"^[^.:;]+[.:;]", r"**\g<0>**", text)
+
+
 def plain(text: str) -> str:
     """Text from a file or a link without what Markdown would act upon."""
     return " ".join(text.translate(str.maketrans("", "", "`[]<>*_$\\")).split())

@@ -190,9 +190,8 @@ def _name_unknown(names: list[str]) -> None:
 
 def overview(one: RunSummary) -> None:
     """State, results, times, machine, actions, files and settings of one run."""
-    st.markdown(f"{_STATE_ICONS[one.status.state]} **{summary.STATE_WORDS[one.status.state].capitalize()}.**")
-    if one.status.reason:
-        st.markdown(components.plain(one.status.reason))
+    words = components.first_in_bold(components.plain(summary.ending(one.status)))
+    st.markdown(f"{_STATE_ICONS[one.status.state]} {words}")
     _results(one)
     _actions(one)
     _times(one)

@@ -146,7 +146,7 @@ def _ends(statuses: dict[runs.Run, runs.Status]) -> None:
         if status.state in ("failed", "stopped", "interrupted"):
             reasons[status.state, status.reason] = reasons.get((status.state, status.reason), 0) + 1
     for (name, reason), count in reasons.items():
-        words = f"{count} of {len(statuses)} runs {name}: {reason}"
+        words = f"{count} of {len(statuses)} runs: {summary.ending(runs.Status(state=name, reason=reason))}"
         (st.error if name == "failed" else st.warning)(components.harmless(words), icon=":material/error:")
 
 

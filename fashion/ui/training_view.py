@@ -165,17 +165,18 @@ def _progress(run: runs.Run, status: runs.Status) -> None:
     """State in words, a bar with the time left, and what can be done now."""
     if status.state == "queued":
         before = jobs.queue_position(run) or 0
-        st.progress(0.0, f"Waiting: {before} run(s) before this one." if before else "Next in line.")
+        st.progress(
+            0.0,
+            f"Waiting: {before} run(s) before this one." if before else "Next in line.",
+        )
     elif status.state == "running":
         fraction, words = _phase(run, status)
         st.progress(fraction, words)
     elif status.state == "failed":
         st.error(components.harmless(status.reason), icon=":material/error:")
     elif status.state in ("stopped", "interrupted"):
-        st.warning(
-            f"**{summary.STATE_WORDS[status.state].capitalize()}.** {components.harmless(status.reason)}",
-            icon=":material/pause_circle:",
-        )
+        words = components.first_in_bold(components.harmless(summary.ending(status)))
+        st.warning(words, icon=":material/pause_circle:")
     elif status.reason:
         st.info(components.harmless(status.reason), icon=":material/timer:")
     _actions(run, status)

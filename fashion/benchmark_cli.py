@@ -305,7 +305,9 @@ def run_here(run: Run) -> runs.Status:
         other for other, status in jobs.active_runs() if other.id != run.id and status.state == "running"
     ]
     if others:
-        _note(f"{len(others)} other run(s) are going on: the times will be too long.")
+        _note(
+            f"{'Another run is' if len(others) == 1 else f'{len(others)} other runs are'} going on: the times will be too long."
+        )
     told = -1
     while True:
         try:

@@ -232,7 +232,7 @@ def test_a_measurement_of_one_question_does_not_show_under_another():
     assert "Stop" in [button.label for button in open_page(question="accuracy").button]
     at = open_page(question="framework")
     assert "Start" in [button.label for button in at.button]
-    assert "1 unfinished run(s) on this machine go first" in words(at)
+    assert "1 unfinished run on this machine goes first" in words(at)
 
 
 def test_a_measurement_that_was_stopped_can_be_resumed():

@@ -215,6 +215,22 @@ def test_stop_asks_the_worker_to_stop(page):
     assert runs.stop_request(run) == "Stopped by hand."
 
 
+def test_waiting_runs_are_counted_in_words(page, monkeypatch):
+    """One run goes first, two runs go; never "run(s)", neither before Start nor after."""
+    run = runs.create(RunSettings())
+    page.run()
+    assert "1 unfinished run on this machine goes first." in words(page.caption)
+    runs.create(RunSettings())
+    page.run()
+    assert "2 unfinished runs on this machine go first." in words(page.caption)
+
+    page.query_params["run"] = run.id
+    for before, told in ((1, "1 run before this one"), (2, "2 runs before this one")):
+        monkeypatch.setattr(jobs, "queue_position", lambda run, before=before: before)
+        page.run()
+        assert page.get("progress")[0].proto.text == f"Waiting: {told}."
+
+
 @pytest.mark.parametrize(
     ("state", "shown"),
     [("failed", "The loss must stay a number."), ("stopped", "Stopped by hand."), ("interrupted", "cut off")],

@@ -59,13 +59,14 @@ def answer(shown: Sequence[Record]) -> None:
     epochs = " or ".join(str(count) for count in sorted(set(rows.num_epochs)))
     sizes = " or ".join(f"{one:,}" for one in sorted(set(rows.n)))
     seeds = " or ".join(str(count) for count in sorted(set(rows.n_seeds)))
+    seeds = "seed" if seeds == "1" else f"{seeds} seeds"
     interval = (
         "95 % t interval of the mean over seeds"
         if rows.n_seeds.max() > 1
         else "95 % interval of the one test"
     )
     method(
-        f"The same network, data, batch size and seed(s) ({seeds}), {epochs} epochs; later epochs as their median, per 60,000 pictures; lines: "
+        f"The same network, data, batch size and {seeds}, {epochs} epochs; later epochs as their median, per 60,000 pictures; lines: "
         f"{interval}, n = {sizes} test pictures. Plain PyTorch is written as PyTorch's own tutorial writes it",
         shown,
         benchmark_records.method,

@@ -202,7 +202,7 @@ def _outlook(what: str, seconds: float, basis: str, notes: list[str]) -> None:
     )
     num_before = len(jobs.active_runs())
     if num_before:
-        words += f" {num_before} unfinished run(s) on this machine go first."
+        words += f" {components.before_this(num_before)}"
     st.caption(words)
     for note in notes:
         st.caption(f":material/content_cut: {note}")
@@ -231,7 +231,11 @@ def _progress(run: runs.Run, num_shown: int) -> None:
         st.rerun()
     if status.state == "queued":
         before = jobs.queue_position(run) or 0
-        words = f"Waiting: {before} run(s) before this measurement." if before else "Next in line."
+        words = (
+            f"Waiting: {components.counted(before, 'run')} before this measurement."
+            if before
+            else "Next in line."
+        )
     elif runs.stop_request(run):
         words = "Stopping …"
     elif not status.phase.startswith("measuring"):

@@ -76,7 +76,9 @@ def found(kind: str) -> list[Shown]:
         parts = benchmark_accuracy.measured_here(kind), benchmark_accuracy.load_recorded(kind)
     unusable = [words for _, problems in parts for words in problems]
     if unusable:
-        with st.expander(f"{len(unusable)} result file(s) cannot be read", icon=":material/warning:"):
+        with st.expander(
+            f"{components.counted(len(unusable), 'result file')} cannot be read", icon=":material/warning:"
+        ):
             for words in unusable:
                 st.caption(components.harmless(words))
     return [one for several, _ in parts for one in several]

@@ -353,6 +353,16 @@ def harmless(text: str) -> str:
     return re.sub(r"([\\\[\]<>!$]|:(?=\S))", r"\\\1", text)
 
 
+def counted(count: int, noun: str) -> str:
+    """ "1 run", "3 runs"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def before_this(num_runs: int) -> str:
+    """That so many unfinished runs are served before what one is about to start."""
+    return f"{counted(num_runs, 'unfinished run')} on this machine {'goes' if num_runs == 1 else 'go'} first."
+
+
 def first_in_bold(text: str) -> str:
     """The text with what it says first, up to a full stop or colon, in bold."""
     return re.sub(r"^[^.:;]+[.:;]", r"**\g<0>**", text)

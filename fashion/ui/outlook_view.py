@@ -16,7 +16,7 @@ from fashion import (
     summary,
 )
 from fashion.settings import RunSettings, learning_rate_at
-from fashion.ui import cache, charts
+from fashion.ui import cache, charts, components
 
 
 def outlook(settings: RunSettings) -> None:
@@ -70,7 +70,7 @@ def outlook(settings: RunSettings) -> None:
     st.caption(f"{words} Accuracy: {hoped.basis}." if hoped else words)
     before = len(jobs.active_runs())
     if before:
-        st.caption(f":material/hourglass_top: {before} unfinished run(s) on this machine go first.")
+        st.caption(f":material/hourglass_top: {components.before_this(before)}")
 
 
 def obstacle(settings: RunSettings) -> str | None:

@@ -167,7 +167,7 @@ def _progress(run: runs.Run, status: runs.Status) -> None:
         before = jobs.queue_position(run) or 0
         st.progress(
             0.0,
-            f"Waiting: {before} run(s) before this one." if before else "Next in line.",
+            f"Waiting: {components.counted(before, 'run')} before this one." if before else "Next in line.",
         )
     elif status.state == "running":
         fraction, words = _phase(run, status)

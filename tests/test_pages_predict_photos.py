@@ -259,7 +259,7 @@ def test_many_photos_make_a_table_and_a_broken_one_is_named(run):
     table = at.dataframe[0].value
     assert table["File"].tolist() == ["red.jpg", "green.webp", "blue.heic"]
     assert table["Answer"].tolist() == ["dress", "hat", "shoes"]
-    assert set(table["Verdict"]) == {"sure"}
+    assert set(table["Verdict"]) == {"likely"}
     assert all(uri.startswith("data:image/jpeg") for uri in table["Photo"])
     assert "notes.jpg" in at.error[0].value.replace("\\", "")
 
@@ -363,7 +363,7 @@ def test_a_photo_like_those_it_learned_from_is_not_refused(strict_run):
 def test_refusals_stand_in_the_table_and_in_the_score(strict_run):
     """Of two garments one is wrongly refused; of one other thing, one rightly."""
     at = upload(open_page(), *FOUR)
-    assert at.dataframe[0].value["Verdict"].tolist() == ["sure", "none of the ten", "none of the ten"]
+    assert at.dataframe[0].value["Verdict"].tolist() == ["likely", "none of the ten", "none of the ten"]
 
     judge(at, "dress")
     choose_row(at, 1)

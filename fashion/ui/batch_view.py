@@ -35,8 +35,8 @@ def chosen_of(model: Predictor, taken: list[Picture]) -> Picture:
             ),
             "Verdict": st.column_config.TextColumn(
                 width=124,
-                help=f"Unsure: the confidence is below {predictor.UNSURE_BELOW:.0%}. Not one of the ten: the photo is too "
-                "unlike those that the model learned from.",
+                help=f"Likely: the confidence is {predictor.UNSURE_BELOW:.0%} or more. Unsure: it is below. None of the ten: the "
+                "photo is too unlike those that the model learned from.",
             ),
             "Really": st.column_config.TextColumn(help="What you said that it is."),
             "ms": st.column_config.NumberColumn(
@@ -85,10 +85,10 @@ def table(model: Predictor, taken: list[Picture]) -> pd.DataFrame:
 
 
 def verdict(said: Answer) -> str:
-    """How far the answer may be taken, in a word."""
+    """How far the answer may be taken, in a word; not "sure", which a confidence of 66 % is not."""
     if said.refused:
         return "none of the ten"
-    return "unsure" if said.prediction.unsure else "sure"
+    return "unsure" if said.prediction.unsure else "likely"
 
 
 def _judged(model: Predictor, picture: Picture) -> str | None:

@@ -116,7 +116,7 @@ def _examples(model: Predictor) -> bool:
 
 
 def headline(model: Predictor, picture: Picture) -> Answer | None:
-    """The answer in words and whether it can be taken for sure; None, with the reason, if there is none."""
+    """The answer in words and how far it may be taken; None, with the reason, if there is none."""
     try:
         said = ask(model, picture)
     except PhotoError as error:
@@ -137,7 +137,7 @@ def headline(model: Predictor, picture: Picture) -> Answer | None:
         )
     elif said.prediction.unsure:
         st.warning(
-            f"**Unsure.** No class reaches {predictor.UNSURE_BELOW:.0%}; below that, this app takes no answer for sure. "
+            f"**Unsure.** No class reaches {predictor.UNSURE_BELOW:.0%}; below that, this app calls an answer unsure. "
             f"It may as well be: {second[0]}.",
             icon=":material/help:",
         )

@@ -436,18 +436,14 @@ def limits(one: RunSummary, card: dict) -> list[str]:
             "**Real photos.** It knows simple drawings only. It is for learning how learning works.",
             "**Everything else.** Whatever you show it, it names one of ten kinds.",
         ]
-    ten = (
-        "Pictures without any clothes are mostly refused, at the rates above; how many of these are, nobody has counted."
-        if "refusal" in card
-        else "It names one of the ten all the same."
-    )
     seen = {
         "crop": "It sees the middle square only.",
         "between": "Of a long photo it does not see the ends.",
         "squash": "It sees a long photo squashed.",
     }[card.get("fit", "crop")]
     return [
-        f"**Things that are not among its ten.** Bags, underwear, socks, jewellery, belts, jumpsuits: none were shown to it. {ten}",
+        f"**Things that are not among its ten.** Bags, underwear, socks, jewellery, belts, jumpsuits: none were shown to it. "
+        f"{_other_things(card)}",
         "**More than one garment.** It gives one answer for one photo. Somebody wearing a shirt, trousers and shoes is three "
         "right answers at once.",
         "**Children's clothes.** Not one training photo is marked as showing them.",
@@ -460,6 +456,25 @@ def limits(one: RunSummary, card: dict) -> list[str]:
         f"agree: {len(clothing.DOUBTFUL) - len(clothing.TWICE)} of all {sum(clothing.SPLIT_SIZES.values()):,} photos have another "
         "label in another list.",
     ]
+
+
+def _other_things(card: dict) -> str:
+    """What becomes of pictures of other things: no more than was measured."""
+    if "refusal" not in card:
+        return "It names one of the ten all the same."
+    try:
+        measured = bool(refusal(card).others)
+    except RunError:  # said where the rates would stand
+        measured = False
+    if not measured:
+        return (
+            "It may refuse them, or a picture without any clothes, as not one of the ten; how often it does was not measured for "
+            "this model."
+        )
+    return (
+        "Pictures without any clothes are refused at the rates above. How often it refuses such bags, socks or belts, nobody has "
+        "counted."
+    )
 
 
 # Speed

@@ -314,11 +314,15 @@ def test_a_damaged_refusal_is_told_in_words(refusal):
 
 
 def test_limits_say_whether_other_things_are_refused():
-    """Without a rule, a bag is called one of the ten."""
+    """Without a rule, a bag is called one of the ten; with one, no more is said than was measured."""
     one = photo_run()
+    alarms = {"refused": 1, "n": 9}
+    tried = {"rule": "r", "false_alarms": alarms, "others": [{"kind": "food", "refused": 3, "n": 4}]}
 
     assert "names one of the ten all the same" in model_card.limits(one, {})[0]
-    assert "are mostly refused" in model_card.limits(one, {"refusal": {}})[0]
+    assert "refused at the rates above" in model_card.limits(one, {"refusal": tried})[0]
+    assert "was not measured" in model_card.limits(one, {"refusal": tried | {"others": []}})[0]
+    assert "was not measured" in model_card.limits(one, {"refusal": {}})[0]
 
 
 @pytest.mark.parametrize("dataset", ["fashion-mnist", "sketches"])

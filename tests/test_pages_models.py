@@ -234,6 +234,7 @@ def test_refusals_are_shown_with_both_rates():
     assert "66 of 90 were refused: 73.3% (95 % interval 63.4% to 81.4%)" in words(at)
     (table,) = [frame.value for frame in at.dataframe if "What they show" in frame.value]
     assert table["What they show"].tolist() == ["animals"]
+    assert "Pictures without any clothes are refused at the rates above." in words(at)
 
 
 def test_a_rule_that_was_tried_on_clothes_only_shows_its_false_alarms():
@@ -245,6 +246,8 @@ def test_a_rule_that_was_tried_on_clothes_only_shows_its_false_alarms():
     assert not at.exception
     assert "False alarms" in words(at)
     assert "Pictures that show none of them" not in words(at)
+    assert "rates above" not in words(at)
+    assert "how often it does was not measured for this model" in words(at)
 
 
 def test_without_a_rule_there_is_no_such_section():

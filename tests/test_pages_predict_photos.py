@@ -4,6 +4,7 @@ import io
 import re
 from pathlib import Path
 
+import clothing_folder
 import numpy as np
 import photo_models
 import pytest
@@ -11,7 +12,7 @@ from photo_models import BLUE, GREEN, RED, encoded, photo
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from fashion import answers, neighbours, photo_file, photos, runs, sketches
+from fashion import answers, clothing, neighbours, photo_file, photos, runs, sketches
 from fashion.predictor import Predictor
 from fashion.ui import photo_viewer, picture_input, prediction_view, state
 
@@ -358,6 +359,18 @@ def test_a_photo_like_those_it_learned_from_is_not_refused(strict_run):
     assert at.subheader[0].value.startswith("Dress")
     assert not at.warning
     assert "not refused" in words(at)
+
+
+def test_a_test_photo_that_is_refused_is_called_wrongly_refused(strict_run, tmp_path):
+    """Its label is one of the ten, so the refusal is a false alarm, whatever the answer behind it is."""
+    clothing_folder.write(tmp_path / "data" / clothing.FOLDER, clothing_folder.files(per_class=3))
+
+    at = open_page(source="Test picture", test_picture="7")
+
+    assert not at.exception
+    assert at.subheader[0].value == "Probably not one of the ten"
+    assert "**Wrongly refused.** The picture's label is longsleeve, one of the ten" in words(at)
+    assert not at.success
 
 
 def test_refusals_stand_in_the_table_and_in_the_score(strict_run):

@@ -141,7 +141,15 @@ def headline(model: Predictor, picture: Picture) -> Answer | None:
             f"It may as well be: {second[0]}.",
             icon=":material/help:",
         )
-    if picture.truth == first[0]:
+    if picture.truth is not None and said.refused:
+        behind = (
+            "" if picture.truth == first[0] else " And the answer that it would have given is wrong, too."
+        )
+        st.error(
+            f"**Wrongly refused.** The picture's label is {picture.truth}, one of the ten: this is a false alarm.{behind}",
+            icon=":material/close:",
+        )
+    elif picture.truth == first[0]:
         st.success(f"**Right.** The picture's label is {picture.truth}.", icon=":material/check:")
     elif picture.truth is not None:
         st.error(f"**Wrong.** The picture's label is {picture.truth}.", icon=":material/close:")

@@ -49,6 +49,18 @@ def photo_uri(image: np.ndarray) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
+def middle_of_each(labels: np.ndarray) -> list[int]:
+    """The position of one picture of each class, in the order of their labels: the middle one of its class.
+
+    A rule without a look at any model's answers, so the pictures flatter none. labels: int (n,).
+
+    >>> middle_of_each(np.array([0, 0, 0, 2, 1, 2]))
+    [1, 4, 5]
+    """
+    several = (np.flatnonzero(labels == label) for label in np.unique(labels))
+    return [int(members[len(members) // 2]) for members in several]
+
+
 def taking_turns(labels: np.ndarray) -> np.ndarray:
     """An order in which one picture of each class comes after the other, each class in its own order, until it ends.
 

@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from fashion import answers, clothing, neighbours, photo_file, photos, runs, sketches
 from fashion.predictor import Predictor
-from fashion.ui import photo_viewer, picture_input, prediction_view, state
+from fashion.ui import components, photo_viewer, picture_input, prediction_view, state
 
 ENTRY = str(Path(__file__).resolve().parents[1] / "streamlit_app.py")
 _ORIENTATION, _PLACE = 0x0112, 0x8825
@@ -79,6 +79,24 @@ def phone_photo() -> bytes:
 
 
 # Models and sources
+
+
+def test_the_photos_to_try_are_the_middle_ones_of_their_classes(run, tmp_path, monkeypatch):
+    """Three of each class: the second one. The first of them is also where the test pictures begin; a link counts more."""
+    clothing_folder.write(tmp_path / "data" / clothing.FOLDER, clothing_folder.files(per_class=3))
+    seen = {}
+    monkeypatch.setattr(
+        components, "picture_grid", lambda images, captions, **how: seen.update(how, captions=captions)
+    )
+
+    at = open_page()
+    assert not at.exception
+    assert list(seen["captions"]) == list(photo_models.CLASSES)
+    at = open_page(source="Test picture")
+    assert at.number_input(key=state.TEST_PICTURE).value == 1
+    assert [
+        position.value for position in open_page(source="Test picture", test_picture="0").number_input
+    ] == [0]
 
 
 def test_the_shipped_model_for_photos_is_asked_by_default(tiny_run, tmp_path):

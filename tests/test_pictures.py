@@ -108,6 +108,11 @@ def test_the_description_of_a_picture_names_shape_type_and_range():
     assert table.loc["Memory", "As the network receives it"] == "16 bytes"
 
 
+def test_the_middle_picture_of_each_class_stands_for_it():
+    """Of two, the second; a class without a picture has none."""
+    assert pictures.middle_of_each(np.array([3, 0, 0, 3, 0, 1])) == [2, 5, 3]
+
+
 def test_classes_take_turns_until_each_ends():
     """Every picture once, each class in its own order: by hand for classes of three, one and two pictures."""
     assert pictures.taking_turns(np.array([0, 0, 0, 1, 2, 2])).tolist() == [0, 3, 4, 1, 5, 2]

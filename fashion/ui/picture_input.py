@@ -244,6 +244,7 @@ def test_picture(model: Predictor) -> list[Picture]:
             f"Picture, 0 to {len(test) - 1:,}",
             min_value=0,
             max_value=len(test) - 1,
+            value=pictures.middle_of_each(test.labels)[0],
             **state.in_url(state.TEST_PICTURE),
         )
         st.button(

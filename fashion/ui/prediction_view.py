@@ -8,11 +8,10 @@ import dataclasses
 from functools import partial
 
 import altair as alt
-import numpy as np
 import pandas as pd
 import streamlit as st
 
-from fashion import answers, datasets, predictor, refusal
+from fashion import answers, datasets, pictures, predictor, refusal
 from fashion.answers import Answer
 from fashion.errors import FashionError, PhotoError, RunError
 from fashion.predictor import Predictor
@@ -94,18 +93,22 @@ def _examples(model: Predictor) -> bool:
     if not datasets.status(name).present:
         return False
     test = cache.dataset(name, model.classes).test
-    positions = [int(np.flatnonzero(test.labels == label)[0]) for label in range(len(model.classes))]
+    positions = pictures.middle_of_each(test.labels)
+    shown = [model.classes[label] for label in test.labels[positions]]
 
-    state.offer_test_picture()
-    st.caption("No photo at hand? Try one of these, which no network here has learned from:")
+    state.offer_test_picture(positions[0])
+    st.caption(
+        "No photo at hand? Try one of these test photos, which no network here has learned from. They were not chosen to be easy: "
+        "of each class it is the middle one in the list."
+    )
     components.picture_grid(
         [
             photo_viewer.photo_uri(image)
             for image in cache.test_photos(name, tuple(positions), _EXAMPLE_SIDE, model.classes)
         ],
-        model.classes,
+        shown,
         key="_examples",
-        alts=[f"Try this test photo: {label}" for label in model.classes],
+        alts=[f"Try this test photo: {label}" for label in shown],
         on_click=lambda place: state.choose_test_picture(positions[place]),
         size=84,
     )

@@ -156,9 +156,9 @@ def limit_choice(key: str, options: Collection[str]) -> None:
         st.session_state[key] = next(iter(options))
 
 
-def offer_test_picture() -> None:
-    """Let `choose_test_picture` reach the URL, as `offer_picture` does for `choose_picture`."""
-    st.session_state.setdefault(TEST_PICTURE, 0)
+def offer_test_picture(position: int) -> None:
+    """Let `choose_test_picture` reach the URL, as `offer_picture` does for `choose_picture`; this one stands there first."""
+    st.session_state.setdefault(TEST_PICTURE, position)
 
 
 def choose_test_picture(position: int) -> None:

@@ -90,8 +90,8 @@ def test_a_confusion_cell_opens_its_photos_in_colour(shown):
     assert "outwear taken for longsleeve: 1 picture" in words(at)
     assert len(pictures) == 1
     assert re.match(r"data:image/(jpeg|webp);base64,", pictures[0])
-    assert captions[0].replace("\u00a0", " ") == "longsleeve 82.0%, outwear 2.0%"
-    assert alts == ["Number 7, labelled outwear, taken for longsleeve with 82.0%"]
+    assert captions[0].replace("\u00a0", " ") == "✗ is outwear, said longsleeve 82.0%"
+    assert alts == ["Number 7, labelled outwear, taken for longsleeve with 82.0%, 2.0% for the label"]
 
 
 def test_the_most_confident_mistakes_show_the_mistaken_photos(shown):

@@ -433,4 +433,4 @@ def test_probe_pictures_are_shown_in_colour(monkeypatch, bars):
     assert not at.exception
     pictures, captions = shown[-1]
     assert [np.asarray(picture).shape for picture in pictures] == [(16, 16, 3)] * 3
-    assert captions[0] == "dress 10% ✓"
+    assert captions[0] == "✓ dress\u00a010%"

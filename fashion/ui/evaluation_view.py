@@ -18,7 +18,7 @@ from fashion.ui import cache, charts, components, frame, state
 SHADES = ("#e3eeed", "#0b6e72")
 WHITE_TEXT_ABOVE = 0.6
 _PERCENT = st.column_config.NumberColumn(format="%.1f%%")
-SAID_MEANS = "A percentage is what the network claimed for that class, not how often it is right."
+SAID_MEANS = "The percentage is what the network claimed for its answer, not how often it is right."
 
 
 def split_input() -> str:
@@ -67,7 +67,7 @@ def show_answers(
     *,
     key: str,
 ) -> None:
-    """Pictures at these positions with the probability of the predicted and of the true class; a table without `part`."""
+    """Pictures at these positions with their labels and the answers; without `part` a table, with both probabilities."""
     table = answers(said, positions, classes)
     if part is None:
         shares = ["for predicted", "for true"]
@@ -80,10 +80,19 @@ def show_answers(
         return
     captions, alts = [], []
     for number, predicted, true, claimed, for_true in table.itertuples(index=False, name=None):
-        claims = {predicted: claimed, true: for_true}
-        captions.append(", ".join(_unbroken(f"{name} {share:.1%}") for name, share in claims.items()))
-        alts.append(f"Number {number}, labelled {true}, taken for {predicted} with {claimed:.1%}")
+        captions.append(answer_caption(predicted, true, f"{claimed:.1%}"))
+        alts.append(
+            f"Number {number}, labelled {true}, taken for {predicted} with {claimed:.1%}"
+            + (f", {for_true:.1%} for the label" if predicted != true else "")
+        )
     components.picture_grid(components.to_look_at(part, positions), captions, key=key, alts=alts, size=104)
+
+
+def answer_caption(answer: str, label: str, claimed: str) -> str:
+    """What stands below a picture whose label is known: the label once if the answer agrees, else which of both is which."""
+    if answer == label:
+        return f"✓ {_unbroken(f'{label} {claimed}')}"
+    return f"✗ is {_unbroken(label)}, said {_unbroken(f'{answer} {claimed}')}"
 
 
 def _unbroken(text: str) -> str:

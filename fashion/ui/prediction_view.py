@@ -98,8 +98,8 @@ def _examples(model: Predictor) -> bool:
 
     state.offer_test_picture(positions[0])
     st.caption(
-        "No photo at hand? Try one of these test photos, which no network here has learned from. They were not chosen to be easy: "
-        "of each class it is the middle one in the list."
+        "No photo at hand? Try one of these test photos, which no network here has learned from. Nobody picked them: each is the "
+        "middle one of its class."
     )
     components.picture_grid(
         [

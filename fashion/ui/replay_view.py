@@ -196,13 +196,10 @@ def _probes(scene: Scene, epoch: int) -> None:
         )
         return
     captions, alts = [], []
-    for answer, label, claimed, for_label in table.itertuples(index=False, name=None):
-        right = answer == label
-        captions.append(
-            f"✓ {label} {claimed:.0%}" if right else f"✗ {answer} {claimed:.0%}, {label} {for_label:.0%}"
-        )
+    for answer, label, claimed, _ in table.itertuples(index=False, name=None):
+        captions.append(evaluation_view.answer_caption(answer, label, f"{claimed:.0%}"))
         alts.append(
-            f"{label}, {'rightly' if right else 'wrongly'} called {answer} with {claimed:.0%} after epoch {epoch}"
+            f"{label}, {'rightly' if answer == label else 'wrongly'} called {answer} with {claimed:.0%} after epoch {epoch}"
         )
     size = 104 if scene.one.settings.dataset in PHOTOS else 88
     components.picture_grid(scene.images, captions, alts=alts, key="_replay_grid", size=size)

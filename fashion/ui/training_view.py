@@ -22,7 +22,16 @@ from fashion import (
 )
 from fashion.errors import FashionError
 from fashion.settings import PHOTO_DEFAULTS, PHOTOS, RunSettings
-from fashion.ui import cache, charts, components, outlook_view, settings_view, state, sweep_results_view
+from fashion.ui import (
+    cache,
+    charts,
+    components,
+    evaluation_view,
+    outlook_view,
+    settings_view,
+    state,
+    sweep_results_view,
+)
 
 
 def start_button(settings: RunSettings) -> None:
@@ -436,12 +445,11 @@ def _probes(run: runs.Run) -> None:
     captions = []
     for label, row in zip(labels, latest, strict=True):
         answer = int(row.argmax())
-        mark = "✓" if answer == label else f"✗ is {classes[label]}"
-        captions.append(f"{classes[answer]} {row[answer]:.0%} {mark}")
+        captions.append(evaluation_view.answer_caption(classes[answer], classes[label], f"{row[answer]:.0%}"))
     st.subheader("The same dozen pictures after each epoch", anchor=False)
     st.caption(
         f"Validation pictures, which the network does not learn from; answers after epoch {len(probes['probabilities'])}. "
-        " The percentage is what the network claims, not how often it is right."
+        f"{evaluation_view.SAID_MEANS}"
     )
     size = 104 if settings.dataset in PHOTOS else 88
     components.picture_grid(images, captions, key=f"_probes_{run.id}", size=size)

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from fashion import datasets, evaluation, summary
 from fashion.errors import DataError
-from fashion.ui import confusion_view, state
+from fashion.ui import charts, confusion_view, state
 
 A = "20260102-030405-softmax-aaaa"
 
@@ -52,6 +52,21 @@ def test_every_cell_opens_exactly_the_pictures_that_were_counted_in_it(shown):
             seen += len(at.run() and shown["_cell_grid"][0])
         assert seen == matrix[true, predicted], (CLASSES[true], CLASSES[predicted])
     assert {pair: int(matrix[pair]) for pair in WRONG} == WRONG
+
+
+def test_the_matrix_takes_its_colours_from_the_theme_and_its_numbers_theirs_from_the_square():
+    """No colour of its own, which would be wrong in one of both themes; white or black by what the square is like."""
+    cells = confusion_view.confusion_cells(np.array([[3, 1], [0, 2]]), ("coat", "shirt"))
+
+    layers = confusion_view.confusion_chart(cells, cells[:1], ("coat", "shirt")).to_dict()["layer"]
+
+    squares, _, numbers = (layer["encoding"] for layer in layers)
+    assert squares["color"]["scale"] == {"domain": [0, 1], "type": "sqrt"}
+    assert numbers["color"]["condition"] == [
+        {"test": "datum['count'] == 0", "value": charts.MIDDLE_GREY},
+        {"test": "luminance(scale('color', datum.share)) > 0.18", "value": "#14181a"},
+    ]
+    assert numbers["color"]["value"] == "white"
 
 
 def test_a_clicked_cell_shows_label_and_answer_the_most_confident_first(shown):

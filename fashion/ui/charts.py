@@ -47,6 +47,29 @@ def curve_dash() -> alt.Scale:
     return alt.Scale(domain=list(SPLIT_COLOURS), range=[[1, 0], [5, 3]])
 
 
+def share_scale(kind: str = "linear") -> alt.Scale:
+    """The colour scale of squares, for shares from 0 to 1: from nearly the page's colour to the strongest, in both themes.
+
+    Its colours are the theme's own (chartSequentialColors), which is why it names none.
+    """
+    return alt.Scale(type=kind, domain=[0, 1])
+
+
+def ink_on(field: str, empty: str = "false") -> alt.Color:
+    """The colour of a number on a square whose colour is this field's on `share_scale`: black or white, whichever is plainer.
+
+    The browser asks the scale, as only it knows the theme; at a luminance of 0.18 both stand out alike. `empty`: an expression
+    that is true where there is no square, so that the number stands on the page itself.
+    """
+    return (
+        alt.when(empty)
+        .then(alt.value(MIDDLE_GREY))
+        .when(f"luminance(scale('color', datum.{field})) > 0.18")
+        .then(alt.value("#14181a"))
+        .otherwise(alt.value("white"))
+    )
+
+
 def beginning(x: float, words: str, field: str = "epoch") -> tuple[alt.Chart, alt.Chart]:
     """Layers that mark where a part of a run begins: a thin line at x, and the words beside it."""
     base = alt.Chart(pd.DataFrame({field: [x], "words": [words]})).encode(x=f"{field}:Q")

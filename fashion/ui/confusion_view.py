@@ -11,7 +11,6 @@ import streamlit as st
 from fashion import evaluation
 from fashion.summary import Predictions, RunSummary
 from fashion.ui import charts, evaluation_view, state
-from fashion.ui.evaluation_view import SHADES, WHITE_TEXT_ABOVE
 
 PER_PAGE = 24
 _CELL = "cell"
@@ -26,8 +25,8 @@ def confusion(one: RunSummary, said: Predictions) -> None:
     right = evaluation.accuracy(said.probabilities, said.labels)
     st.markdown(
         f"How often each class was taken for each: {right.correct:,} of {right.n:,} {said.split} pictures are right, on the "
-        f"diagonal ({right.value:.1%}, 95 % interval {right.low:.1%} to {right.high:.1%}). A darker cell is a larger share "
-        "of its row. Click a cell to see its pictures."
+        f"diagonal ({right.value:.1%}, 95 % interval {right.low:.1%} to {right.high:.1%}). The stronger its colour, the larger is a "
+        "cell's share of its row. Click a cell to see its pictures."
     )
     key = confusion_key(one, said)
     _follow_click(key, classes)
@@ -87,14 +86,14 @@ def confusion_chart(cells: pd.DataFrame, chosen: pd.DataFrame, classes: tuple[st
 def _confusion_squares(cells: pd.DataFrame) -> alt.Chart:
     clicked = alt.selection_point(name=_CELL, fields=["true", "predicted"], toggle=False)
     return (
-        # Cells without pictures stay empty: a dark page would be mostly bright squares otherwise.
+        # Cells without pictures stay empty, so that a single picture shows.
         alt.Chart(cells[cells["count"] > 0])
         .mark_rect(cornerRadius=2, cursor="pointer")
         .encode(
             # The square root sets 1 % apart from 3 %, which is where the mistakes are.
             color=alt.Color(
                 "share:Q",
-                scale=alt.Scale(type="sqrt", domain=[0, 1], range=list(SHADES)),
+                scale=charts.share_scale("sqrt"),
                 legend=None,
             ),
             tooltip=[
@@ -110,14 +109,8 @@ def _confusion_squares(cells: pd.DataFrame) -> alt.Chart:
 
 
 def _confusion_counts(cells: pd.DataFrame) -> alt.Chart:
-    shade = (
-        alt.when(alt.datum["count"] == 0)
-        .then(alt.value(charts.MIDDLE_GREY))
-        .when(alt.datum.share > WHITE_TEXT_ABOVE)
-        .then(alt.value("white"))
-        .otherwise(alt.value("#14181a"))
-    )
-    return alt.Chart(cells).mark_text(fontSize=11, cursor="pointer").encode(text="count:Q", color=shade)
+    ink = charts.ink_on("share", empty="datum['count'] == 0")
+    return alt.Chart(cells).mark_text(fontSize=11, cursor="pointer").encode(text="count:Q", color=ink)
 
 
 def _confusion_table(matrix: np.ndarray, classes: tuple[str, ...], name: str) -> None:

@@ -14,9 +14,6 @@ from fashion.settings import PHOTOS
 from fashion.summary import Predictions, RunSummary
 from fashion.ui import cache, charts, components, frame, state
 
-# Light cells on either theme, since a chart cannot know which one it stands on; the dark end carries white text.
-SHADES = ("#e3eeed", "#0b6e72")
-WHITE_TEXT_ABOVE = 0.6
 _PERCENT = st.column_config.NumberColumn(format="%.1f%%")
 SAID_MEANS = "The percentage is what the network claimed for its answer, not how often it is right."
 
@@ -316,7 +313,7 @@ def probes(one: RunSummary) -> None:
     num_epochs = int(table.epoch.max())
     st.markdown(
         "Validation pictures, which the network does not learn from, and the probability it gave to the **right** answer "
-        f"after each of {num_epochs} {'epoch' if num_epochs == 1 else 'epochs'}. The darker, the likelier. A dozen pictures are an "
+        f"after each of {num_epochs} {'epoch' if num_epochs == 1 else 'epochs'}. The stronger the colour, the likelier. A dozen pictures are an "
         "illustration, no measurement."
     )
     if part is not None:
@@ -333,7 +330,7 @@ def probes(one: RunSummary) -> None:
         components.picture_grid(images, captions, key="_probe_grid", size=size)
     charts.place(
         probe_chart(table),
-        alt_text="A square per probe picture and epoch: the darker, the likelier the right answer.",
+        alt_text="A square per probe picture and epoch: the stronger the colour, the likelier the right answer.",
         table=table,
         name=f"{one.run.id}-probes",
     )
@@ -378,7 +375,7 @@ def probe_chart(table: pd.DataFrame) -> alt.LayerChart:
         ),
     )
     squares = base.mark_rect().encode(
-        color=alt.Color("probability:Q", scale=alt.Scale(domain=[0, 1], range=list(SHADES)), legend=None),
+        color=alt.Color("probability:Q", scale=charts.share_scale(), legend=None),
         tooltip=[
             "picture:N",
             "epoch:Q",
@@ -389,8 +386,6 @@ def probe_chart(table: pd.DataFrame) -> alt.LayerChart:
         return alt.layer(squares).properties(height=alt.Step(26))
     numbers = base.mark_text(fontSize=11).encode(
         text=alt.Text("probability:Q", format=".0%"),
-        color=alt.when(alt.datum.probability > WHITE_TEXT_ABOVE)
-        .then(alt.value("white"))
-        .otherwise(alt.value("#14181a")),
+        color=charts.ink_on("probability"),
     )
     return (squares + numbers).properties(height=alt.Step(26))

@@ -100,7 +100,13 @@ def several(found: list[RunSummary], one: RunSummary, picture: Picture) -> None:
         **state.kept(state.BESIDE),
     )
     said = [_said(other, picture) for other in (one, *(by_name[name] for name in names))]
-    with st.container(horizontal=True, gap="medium"):
+    # They share the row, two to a row on a phone; more than this wide, a 28x28 picture is only large.
+    st.html(
+        "<style>.st-key-_several { display: grid; gap: 1rem; "
+        "grid-template-columns: repeat(auto-fit, minmax(min(150px, 45%), 1fr)); }"
+        ".st-key-_several > * { width: 100%; max-width: 400px; min-width: 0; }</style>"
+    )
+    with st.container(key="_several"):
         for entry in said:
             _card(entry)
     st.caption(
@@ -122,7 +128,7 @@ def _said(one: RunSummary, picture: Picture) -> Said:
 
 
 def _card(entry: Said) -> None:
-    with st.container(border=True, width=190):
+    with st.container(border=True):
         st.markdown(f"**{components.literal(entry.one.name)}**")
         st.caption(f"{ARCHITECTURES[entry.one.settings.architecture]}, {entry.one.dataset_title}")
         if entry.answer is None:

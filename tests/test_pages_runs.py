@@ -532,6 +532,13 @@ def test_one_run_is_coloured_by_curve_and_several_by_run():
     single = comparison_view.curve_chart(summary.curves([one]), "loss", "epoch").to_dict()
     several = comparison_view.curve_chart(summary.curves([one, other]), "loss", "seconds").to_dict()
 
+    labels = comparison_view.curve_chart(summary.curves([one, other]), "accuracy", "epoch").to_dict()[
+        "layer"
+    ][3:]
+    assert [layer["mark"]["dy"] for layer in labels] == [-14, 16]  # equal accuracies do not cover each other
+    assert {layer["transform"][0]["filter"]["equal"] for layer in labels} == set(
+        summary.curves([one, other]).run
+    )
     assert single["layer"][0]["encoding"]["color"]["field"] == "curve"
     assert several["layer"][0]["encoding"]["color"]["field"] == "run"
     assert several["layer"][0]["encoding"]["strokeDash"]["field"] == "curve"

@@ -16,6 +16,8 @@ from fashion.ui import cache, charts, components, state
 # More lines than this cannot be told apart, however coloured.
 MAX_COMPARED = 8
 _SHORT_NAME = 15
+# Pixels from a ring down to its number, highest accuracy first: 14 or more apart, however close the rings are.
+_LABELS_AT = (-14, 16, 30)
 
 
 def comparison(ticked: list[RunSummary]) -> None:
@@ -160,16 +162,24 @@ def curve_chart(values: pd.DataFrame, measure: str, x: str, head_epochs: int | N
     points = base.mark_point(filled=True, size=30, opacity=1)
     best = base.transform_filter("datum.best").mark_point(size=160, strokeWidth=2, filled=False, opacity=1)
     layers = [lines, points, best]
-    if measure == "accuracy" and len(names) <= 3:  # more labels would cover each other
-        layers.append(
-            base.transform_filter("datum.best")
-            .mark_text(dy=-14, color=charts.MIDDLE_GREY)
-            .encode(text=alt.Text("accuracy:Q", format=".1%"), color=alt.value(charts.MIDDLE_GREY))
-        )
+    if measure == "accuracy" and len(names) <= len(_LABELS_AT):  # more labels would cover each other
+        layers += _best_labels(base, values)
     ends_of_head = values[x][values.epoch == head_epochs]
     if len(ends_of_head):
         layers += charts.beginning(float(ends_of_head.iloc[0]), "fine-tuning", x)
     return alt.layer(*layers).properties(height=300)
+
+
+def _best_labels(base: alt.Chart, values: pd.DataFrame) -> list[alt.Chart]:
+    """The accuracy at each run's ring: of the highest above its ring, of the others below."""
+    ranked = values[values.best].sort_values("accuracy", ascending=False, kind="stable").run
+    return [
+        base.transform_filter(alt.FieldEqualPredicate(field="run", equal=name))
+        .transform_filter("datum.best")
+        .mark_text(dy=down)
+        .encode(text=alt.Text("accuracy:Q", format=".1%"), color=alt.value(charts.MIDDLE_GREY))
+        for name, down in zip(ranked, _LABELS_AT, strict=False)
+    ]
 
 
 def _legend(length: int = 0) -> alt.Legend:

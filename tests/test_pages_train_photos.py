@@ -69,18 +69,47 @@ def test_a_link_to_the_photos_alone_gives_a_form_that_can_be_started():
     assert started(at) == PHOTO_DEFAULTS
 
 
-def test_the_form_tells_how_many_training_photos_there_are():
-    """60,000 may be asked for, 3,068 are there; fewer need no remark, and two classes have fewer."""
-    told = "All {} that this dataset has."
+def test_the_form_shows_how_many_training_pictures_there_are():
+    """All 3,068 to begin with, and no more can be asked for; a run is told "all", so it equals one from elsewhere."""
     at = opened(dataset="clothing")
-    assert told.format("3,068") in words(at.caption)
+    pictures = at.number_input(key="num_train")
+    assert (pictures.value, pictures.max) == (3068, 3068)
+    assert "All that this dataset has." in words(at.caption)
 
-    at.number_input(key="num_train").set_value(1000).run()
+    pictures.set_value(1000).run()
     assert "that this dataset has" not in words(at.caption)
+    at.number_input(key="num_train").set_value(3068).run()
+    assert started(at) == PHOTO_DEFAULTS
 
     pants_and_shirts = datasets.split_sizes("clothing", ("pants", "shirt"))["train"]
     homework = opened(dataset="clothing", architecture="homework", classes="pants,shirt")
-    assert told.format(pants_and_shirts) in words(homework.caption)
+    assert homework.number_input(key="num_train").value == pants_and_shirts
+
+
+def test_all_training_pictures_remain_all_with_another_dataset():
+    """All 6,000 drawings become all 55,000 of Fashion-MNIST, and come back after a visit to the photos; 6,000 chosen stay so."""
+
+    def shown(dataset):
+        at.button_group(key="dataset").set_value(dataset).run()
+        assert not at.exception
+        return at.number_input(key="num_train").value
+
+    at = opened(dataset="sketches")
+    assert at.number_input(key="num_train").value == 6000
+    assert [shown(name) for name in ("fashion-mnist", "clothing", "sketches")] == [55_000, 3068, 6000]
+
+    shown("fashion-mnist")
+    at.number_input(key="num_train").set_value(6000).run()
+    assert [shown(name) for name in ("clothing", "fashion-mnist")] == [3068, 6000]
+
+
+@pytest.mark.parametrize(("asked", "shown"), [("2000", 2000), ("55000", 3068), ("60000", 3068)])
+def test_a_link_may_ask_for_more_training_pictures_than_there_are(asked, shown):
+    """A link made for another dataset, or by an earlier version: it means all."""
+    at = opened(dataset="clothing", num_train=asked)
+
+    assert not at.exception
+    assert at.number_input(key="num_train").value == shown
 
 
 def test_each_kind_of_pictures_has_its_own_settings():

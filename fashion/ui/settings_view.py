@@ -92,6 +92,8 @@ _SLIDERS = (
 )
 # They mean the same whatever the pictures, so a change of dataset leaves them.
 _SHARED = ("dataset", "seed", "device", "precision", "framework")
+_ALL = int(FIELDS["num_train"].high)
+"""So many training pictures mean all: no dataset has more, and a run with fewer takes what there is."""
 _RATE_STEPS = {"learning_rate": 0.0005, "fine_tune_rate": 0.00005}
 
 
@@ -154,7 +156,7 @@ def fill_in(settings: RunSettings) -> None:
     if state.preset() is not None and not state.preset().agrees_with(settings):
         state.keep_preset(None)
     for name in FIELDS:
-        state.choose(name, getattr(settings, name))
+        _choose(name, getattr(settings, name))
     for name, text in link_to(settings).items():
         state.put_into_link(name, text)
     state.show_settings_of(_kind(settings.dataset))
@@ -188,7 +190,7 @@ def leave_preset() -> None:
     preset = state.preset()
     state.keep_preset(None)
     for name, value in (preset.pinned if preset else {}).items():
-        state.choose(name, value)
+        _choose(name, value)
 
 
 def used_settings() -> list[str]:
@@ -226,12 +228,14 @@ def _follow_dataset(dataset: str, arrived: bool) -> None:
     if before == kind:
         return
     if before is not None:
+        if "num_train" in st.session_state:  # what is kept must not depend on the dataset that was shown
+            _choose("num_train", _value("num_train"))
         names = [name for name in FIELDS if name not in _SHARED]
         set_before = state.exchange_settings(names, before, kind)
         for name in sorted(names, key="architecture".__ne__):  # it first: others follow it
             linked = st.query_params.get(name) if arrived else None
             value = set_before.get(name, _default(name))
-            state.choose(name, value if linked is None else _meant(name, linked, value))
+            _choose(name, value if linked is None else _meant(name, linked, value))
     state.show_settings_of(kind)
 
 
@@ -242,7 +246,7 @@ def _change_architecture() -> None:
     now = defaults_for(dataset, _value("architecture"))
     for name in FIELDS:
         if name not in (*_SHARED, "architecture") and _value(name) == getattr(before, name):
-            state.choose(name, getattr(now, name))
+            _choose(name, getattr(now, name))
 
 
 def _change_views() -> None:
@@ -250,7 +254,7 @@ def _change_views() -> None:
     be the same."""
     if _value("views") > 1 and not any(map(_value, RANDOM_CHANGES)):
         for name, value in FIRST_CHANGES.items():
-            state.choose(name, value)
+            _choose(name, value)
 
 
 def _read_link(arrived: bool) -> None:
@@ -317,9 +321,17 @@ def _value(name: str) -> object:
     if preset is not None and name in preset.pinned:
         return preset.pinned[name]
     if name in st.session_state:
-        return st.session_state[name]
+        value = st.session_state[name]
+        return _ALL if name == "num_train" and value >= state.most_shown(_ALL) else value
     linked = st.query_params.get(name)
     return _default(name) if linked is None else _meant(name, linked, _default(name))
+
+
+def _choose(name: str, value: object) -> None:
+    """Put a value into the form, as a run would have it."""
+    state.choose(name, value)
+    if name == "num_train":
+        state.show_most(None)
 
 
 def _default(name: str) -> object:
@@ -399,18 +411,31 @@ def _setting(name: str) -> None:
         )
     else:
         step = _RATE_STEPS.get(name, kind(field.step))
+        high = field.high
+        if name == "num_train":
+            high = _offer_pictures()
+            default = min(default, high)
         st.number_input(
             field.label,
             kind(field.low),
-            kind(field.high),
+            kind(high),
             default,
             step,
             format="%g" if kind is float else None,
             help=field.help,
             **bound,
         )
-        if name == "num_train" and _value(name) > _num_train():
-            st.caption(f"All {_num_train():,} that this dataset has.")
+        if name == "num_train" and _value(name) == _ALL:
+            st.caption("All that this dataset has.")
+
+
+def _offer_pictures() -> int:
+    """Make the number of training pictures one of this dataset's, where all of them are a number, too; returns that."""
+    most = max(_num_train(), int(FIELDS["num_train"].low))
+    if "num_train" in st.session_state:
+        state.choose("num_train", min(_value("num_train"), most))
+    state.show_most(most)
+    return most
 
 
 def _num_train() -> int:

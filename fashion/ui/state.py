@@ -80,6 +80,7 @@ _ARRIVED = "_arrived"
 _SETTINGS_SHOWN = "_settings_shown"
 _SETTINGS_OF = "_settings_of"
 _ARCHITECTURE_SHOWN = "_architecture_shown"
+_MOST_SHOWN = "_most_shown"
 _PRESET = "_preset"
 _SWEEP_LINK = "_sweep_link"
 _SWEEP_PROBLEMS = "_sweep_problems"
@@ -374,6 +375,18 @@ def architecture_shown() -> str:
 def show_architecture(name: str) -> None:
     """Note that the form shows settings for this network."""
     st.session_state[_ARCHITECTURE_SHOWN] = name
+
+
+def most_shown(otherwise: int) -> int:
+    """The number of training pictures that stands for all of them in the form as it was drawn last; `otherwise` where the
+    number there was put in from elsewhere."""
+    most = st.session_state.get(_MOST_SHOWN)
+    return otherwise if most is None else most
+
+
+def show_most(most: int | None) -> None:
+    """Note how many training pictures the form offers."""
+    st.session_state[_MOST_SHOWN] = most
 
 
 def before_budget(settings: RunSettings) -> RunSettings:

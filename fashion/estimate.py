@@ -10,6 +10,7 @@ import contextlib
 import math
 import os
 import statistics
+import time
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -181,6 +182,27 @@ def estimate(settings: RunSettings, measured: list[_Measured]) -> Estimate:
     return _together(
         settings, startup, settings.epochs * epoch_seconds, judging, _EXPORT_SECONDS, factor, basis
     )
+
+
+def waiting_seconds(
+    ahead: list[tuple[runs.Run, runs.Status]], measured: list[_Measured], num_workers: int
+) -> float | None:
+    """Seconds until these runs have ended, shared by so many workers; None where one of them cannot be foreseen."""
+    total = 0.0
+    for run, status in ahead:
+        if run.kind != "training":
+            return None  # a benchmark, the proof of a zip file, tested epochs
+        try:
+            guess = estimate(run.settings, measured)
+        except FashionError:
+            return None
+        left = guess.seconds
+        if status.state == "running" and status.phase != "waiting":
+            left = max(left - (time.time() - (status.started or time.time())), 0.0)
+            if status.phase == "training" and status.seconds_left is not None:
+                left = status.seconds_left + guess.finishing_seconds
+        total += left
+    return total / num_workers
 
 
 def _together(

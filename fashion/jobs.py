@@ -229,7 +229,7 @@ class LocalQueue:
                 elif status.state == "running" and self._still_running(run, status):
                     running.add(status.group or run.id)
             num_running = len(running)
-            waiting.sort(key=lambda pair: (pair[0].id[:15], pair[1].created))  # oldest first
+            waiting.sort(key=_age)
             launched: set[str] = set()
             for run, status in waiting:
                 if num_running >= self.limits.num_workers:
@@ -436,19 +436,31 @@ def worker_environment(settings: RunSettings) -> dict[str, str]:
 
 def active_runs() -> list[tuple[Run, runs.Status]]:
     """Runs that wait or run, oldest first."""
-    pairs = [(run, run.status()) for run in reversed(runs.list_runs(kind=None))]
-    return [(run, status) for run, status in pairs if status.active]
+    pairs = [(run, run.status()) for run in runs.list_runs(kind=None)]
+    return sorted((pair for pair in pairs if pair[1].active), key=_age)
 
 
-def queue_position(run: Run) -> int | None:
-    """How many runs are before this waiting one (0: it is next), or None if it does not wait."""
-    waiting = [other.id for other, status in active_runs() if status.state == "queued"]
-    if run.id not in waiting:
-        return None
-    num_running = len(
-        {status.group or other.id for other, status in active_runs() if status.state == "running"}
-    )
-    return waiting.index(run.id) + num_running
+def _age(pair: tuple[Run, runs.Status]) -> tuple[str, float]:
+    """What a run and its status are sorted by, oldest first: several may have the same second in their names."""
+    return pair[0].id[:15], pair[1].created
+
+
+def ahead_of(run: Run, active: list[tuple[Run, runs.Status]] | None = None) -> list[tuple[Run, runs.Status]]:
+    """The unfinished runs that are served before this waiting one, oldest first; none where it is next, or does not wait.
+
+    active: as from `active_runs`, if it is at hand.
+    """
+    active = active_runs() if active is None else active
+    waiting = [pair for pair in active if pair[1].state == "queued"]
+    place = next((number for number, (other, _) in enumerate(waiting) if other.id == run.id), None)
+    if place is None:
+        return []
+    return [pair for pair in active if pair[1].state == "running"] + waiting[:place]
+
+
+def count(several: list[tuple[Run, runs.Status]]) -> int:
+    """How many runs these are; those of a group that one worker has begun are one."""
+    return len({status.group or run.id if status.state == "running" else run.id for run, status in several})
 
 
 def free_disk_bytes() -> int:

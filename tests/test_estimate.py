@@ -8,7 +8,7 @@ import pytest
 from benchmark_page import record, training
 from run_folders import change_card, make_run
 
-from fashion import datasets, estimate, feature_store, machine, summary
+from fashion import datasets, estimate, feature_store, machine, runs, summary
 from fashion.settings import PHOTO_DEFAULTS, RunSettings
 
 CNN = RunSettings(architecture="cnn", epochs=1, num_train=60_000)
@@ -178,6 +178,22 @@ def test_what_a_teacher_took_is_no_start_up():
     expected = estimate.estimate(CNN, [taught])
 
     assert expected.seconds == pytest.approx(estimate.estimate(CNN, [measured(CNN, 1000.0)]).seconds, abs=5)
+
+
+def test_the_wait_is_what_the_runs_ahead_will_still_take():
+    """The rest of the one that runs, all of those that wait, shared by the workers; of a benchmark nobody can say."""
+    speeds = [measured(CNN, 1000.0)]
+    run = make_run("20260102-030405-cnn-0001", **CNN.to_json())
+    whole = estimate.estimate(CNN, speeds)
+    begun = runs.Status(state="running", phase="training", started=1.0, seconds_left=20.0)
+    ahead = [(run, begun), (run, runs.Status())]
+
+    seconds = estimate.waiting_seconds(ahead, speeds, 1)
+
+    assert seconds == pytest.approx(20.0 + whole.finishing_seconds + whole.seconds)
+    assert estimate.waiting_seconds(ahead, speeds, 2) == pytest.approx(seconds / 2)
+    (run.folder / "plan.json").write_text("{}")
+    assert estimate.waiting_seconds(ahead, speeds, 1) is None
 
 
 def test_what_was_measured_here_replaces_the_numbers_of_another_machine(no_vectors):

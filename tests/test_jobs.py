@@ -69,10 +69,10 @@ def test_first_come_first_served_one_at_a_time(started):
     queue.tick()
     queue.tick()
     assert started == [waiting[0].id]
-    assert [jobs.queue_position(run) for run in waiting] == [None, 1, 2]
+    assert [jobs.count(jobs.ahead_of(run)) for run in waiting] == [0, 1, 2]
 
     _end(waiting[0])
-    assert jobs.queue_position(waiting[1]) == 0
+    assert jobs.ahead_of(waiting[1]) == []
     queue.tick()
     assert started == [waiting[0].id, waiting[1].id]
 

@@ -1,12 +1,13 @@
 """The Train page offers every setting, refuses bad ones in words, queues runs, and shows how they stand."""
 
 import dataclasses
+import time
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from fashion import datasets, disk, jobs, machine, runs
+from fashion import datasets, disk, estimate, jobs, machine, runs
 from fashion.settings import DEFAULTS, FIELDS, RunSettings, defaults_for
 from fashion.ui import settings_view
 
@@ -217,18 +218,45 @@ def test_stop_asks_the_worker_to_stop(page):
 
 def test_waiting_runs_are_counted_in_words(page, monkeypatch):
     """One run goes first, two runs go; never "run(s)", neither before Start nor after."""
-    run = runs.create(RunSettings())
-    page.run()
-    assert "1 unfinished run on this machine goes first." in words(page.caption)
-    runs.create(RunSettings())
-    page.run()
-    assert "2 unfinished runs on this machine go first." in words(page.caption)
-
-    page.query_params["run"] = run.id
-    for before, told in ((1, "1 run before this one"), (2, "2 runs before this one")):
-        monkeypatch.setattr(jobs, "queue_position", lambda run, before=before: before)
+    monkeypatch.setattr(jobs.LocalQueue, "start", lambda self: self)
+    monkeypatch.setattr(estimate, "waiting_seconds", lambda ahead, *_: 40.0 * len(ahead))
+    for _ in range(3):
+        runs.create(RunSettings())
+        time.sleep(0.01)  # the oldest is served first
         page.run()
-        assert page.get("progress")[0].proto.text == f"Waiting: {told}."
+    assert "3 unfinished runs on this machine go first, about 2 min." in words(page.caption)
+
+    for (waiting, _), told in zip(
+        jobs.active_runs(),
+        (
+            "Next in line.",
+            "Waiting: 1 run before this one; about 40 s until it begins.",
+            "Waiting: 2 runs before this one; about 80 s until it begins.",
+        ),
+        strict=True,
+    ):
+        page.query_params["run"] = waiting.id
+        page.run()
+        assert page.get("progress")[0].proto.text == told
+
+
+def test_own_runs_are_told_from_those_of_others(page, monkeypatch):
+    """One's own can be watched at once, with their place in line; a class's others are folded away."""
+    monkeypatch.setattr(jobs.LocalQueue, "start", lambda self: self)
+    page.run()
+    runs.create(RunSettings(), visitor="somebody else")
+    time.sleep(0.01)
+    runs.create(RunSettings(), visitor=page.session_state["_visitor"])
+
+    page.run()
+
+    assert [
+        button.label.rpartition(", ")[2] for button in page.button if button.label.startswith("Watch")
+    ] == [
+        "number 1 in line",
+        "next in line",
+    ]
+    assert page.get("popover")[0].proto.popover.label == "1 other unfinished run on this machine"
 
 
 @pytest.mark.parametrize(

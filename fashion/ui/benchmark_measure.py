@@ -200,9 +200,8 @@ def _outlook(what: str, seconds: float, basis: str, notes: list[str]) -> None:
         f"{what}: about **{estimate.in_words(seconds)}** ({basis}). Anything else that this machine does meanwhile makes "
         "the times longer."
     )
-    num_before = len(jobs.active_runs())
-    if num_before:
-        words += f" {components.before_this(num_before)}"
+    if before := jobs.active_runs():
+        words += f" {components.before_this(jobs.count(before), cache.waiting_seconds(before))}"
     st.caption(words)
     for note in notes:
         st.caption(f":material/content_cut: {note}")
@@ -230,12 +229,8 @@ def _progress(run: runs.Run, num_shown: int) -> None:
     if not status.active or _num_results(run) != num_shown:
         st.rerun()
     if status.state == "queued":
-        before = jobs.queue_position(run) or 0
-        words = (
-            f"Waiting: {components.counted(before, 'run')} before this measurement."
-            if before
-            else "Next in line."
-        )
+        before = jobs.ahead_of(run)
+        words = components.waiting(jobs.count(before), cache.waiting_seconds(before), "this measurement")
     elif runs.stop_request(run):
         words = "Stopping …"
     elif not status.phase.startswith("measuring"):

@@ -15,6 +15,7 @@ from fashion import (
     clothing_files,
     convolution,
     datasets,
+    estimate,
     evaluation,
     imagenet,
     jobs,
@@ -117,6 +118,16 @@ def devices(framework: str = "tensorflow") -> machine.Devices:
 def queue() -> jobs.LocalQueue:
     """The queue of this server; the first page that asks starts it."""
     return jobs.LocalQueue(jobs.Limits.from_environment()).start()
+
+
+def waiting_seconds(ahead: list[tuple[runs.Run, runs.Status]]) -> float | None:
+    """Seconds until these unfinished runs have ended; None where one of them cannot be foreseen, or there is none."""
+    return estimate.waiting_seconds(ahead, _speeds(), queue().limits.num_workers) if ahead else None
+
+
+@st.cache_data(ttl="20s", max_entries=1, show_spinner=False)
+def _speeds() -> list:
+    return estimate.measured_here()
 
 
 def model(name: str) -> predictor.Predictor:

@@ -11,7 +11,7 @@ import streamlit as st
 from PIL import Image
 from streamlit.delta_generator import DeltaGenerator
 
-from fashion import datasets, pictures
+from fashion import datasets, estimate, pictures
 from fashion.errors import DataError
 from fashion.ui import cache, state
 
@@ -358,9 +358,18 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def before_this(num_runs: int) -> str:
-    """That so many unfinished runs are served before what one is about to start."""
-    return f"{counted(num_runs, 'unfinished run')} on this machine {'goes' if num_runs == 1 else 'go'} first."
+def before_this(num_runs: int, seconds: float | None = None) -> str:
+    """That so many unfinished runs are served before what one is about to start, and how long they will take, if known."""
+    long = "" if seconds is None else f", about {estimate.in_words(seconds)}"
+    return f"{counted(num_runs, 'unfinished run')} on this machine {'goes' if num_runs == 1 else 'go'} first{long}."
+
+
+def waiting(num_runs: int, seconds: float | None, what: str = "this one") -> str:
+    """How many runs a waiting one has before it, and how long they will take, if known."""
+    if not num_runs:
+        return "Next in line."
+    long = "" if seconds is None else f"; about {estimate.in_words(seconds)} until it begins"
+    return f"Waiting: {counted(num_runs, 'run')} before {what}{long}."
 
 
 def first_in_bold(text: str) -> str:

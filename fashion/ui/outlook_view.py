@@ -23,8 +23,9 @@ def outlook(settings: RunSettings) -> None:
     """What is known before Start: time and accuracy with their basis, size, memory, waiting runs."""
     num_parameters, num_multiply_adds = architectures.cost_of(settings)
     found = summary.summarise_all(runs.list_runs())[0]
-    guess = estimate.estimate(settings, estimate.measured_here(found))
-    in_full = estimate.estimate(settings.replace(seconds_limit=0), estimate.measured_here(found))
+    measured = estimate.measured_here(found)
+    guess = estimate.estimate(settings, measured)
+    in_full = estimate.estimate(settings.replace(seconds_limit=0), measured)
     whole = not settings.seconds_limit or in_full.training_seconds <= settings.seconds_limit
     hoped = expected_accuracy.expected(settings, expected_accuracy.known(found), whole)
     with st.container(horizontal=True, gap="medium"):
@@ -68,9 +69,9 @@ def outlook(settings: RunSettings) -> None:
     parts = f" ({'; '.join(guess.parts)})" if guess.parts else ""
     words = f"Time: {estimate.in_words(guess.low)} to {estimate.in_words(guess.high)}; {guess.basis}{parts}."
     st.caption(f"{words} Accuracy: {hoped.basis}." if hoped else words)
-    before = len(jobs.active_runs())
-    if before:
-        st.caption(f":material/hourglass_top: {components.before_this(before)}")
+    if before := jobs.active_runs():
+        words = components.before_this(jobs.count(before), cache.waiting_seconds(before))
+        st.caption(f":material/hourglass_top: {words}")
 
 
 def obstacle(settings: RunSettings) -> str | None:

@@ -91,12 +91,30 @@ def watched_run() -> runs.Run | None:
 
 def unfinished() -> None:
     """Buttons to the runs that are waiting or running now, so that nobody loses sight of one."""
-    active = {run: status.group for run, status in jobs.active_runs() if run.kind == "training"}
-    for group in dict.fromkeys(filter(sweep_results.is_sweep, active.values())):
-        sweep_results_view.watch_button(group, list(active.values()).count(group))
-    for run in runs.readable([run for run, group in active.items() if not sweep_results.is_sweep(group)])[0]:
-        if st.button(f"Watch: {title(run)}", key=f"_watch_{run.id}", type="tertiary"):
-            watch(run.id)
+    everything = jobs.active_runs()
+    active = {run: status for run, status in everything if run.kind == "training"}
+    groups = [status.group for status in active.values()]
+    for group in dict.fromkeys(filter(sweep_results.is_sweep, groups)):
+        sweep_results_view.watch_button(group, groups.count(group))
+    single = runs.readable(
+        [run for run, status in active.items() if not sweep_results.is_sweep(status.group)]
+    )[0]
+    mine = [run for run in single if active[run].visitor == state.visitor()]
+    for run in mine:
+        _watch_button(run, active[run], everything)
+    if others := [run for run in single if run not in mine]:
+        with st.popover(f"{components.counted(len(others), 'other unfinished run')} on this machine"):
+            for run in others:
+                _watch_button(run, active[run], everything)
+
+
+def _watch_button(run: runs.Run, status: runs.Status, active: list[tuple[runs.Run, runs.Status]]) -> None:
+    before = jobs.count(jobs.ahead_of(run, active))
+    stands = f"number {before} in line" if before else "next in line"
+    if status.state == "running":
+        stands = "running" if status.phase != "waiting" else "waiting for its experiment"
+    if st.button(f"Watch: {title(run)}, {stands}", key=f"_watch_{run.id}", type="tertiary"):
+        watch(run.id)
 
 
 def title(run: runs.Run) -> str:
@@ -173,11 +191,8 @@ _PHASE_WORDS = {
 def _progress(run: runs.Run, status: runs.Status) -> None:
     """State in words, a bar with the time left, and what can be done now."""
     if status.state == "queued":
-        before = jobs.queue_position(run) or 0
-        st.progress(
-            0.0,
-            f"Waiting: {components.counted(before, 'run')} before this one." if before else "Next in line.",
-        )
+        before = jobs.ahead_of(run)
+        st.progress(0.0, components.waiting(jobs.count(before), cache.waiting_seconds(before)))
     elif status.state == "running":
         fraction, words = _phase(run, status)
         st.progress(fraction, words)

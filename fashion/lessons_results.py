@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from fashion import evaluation, range_test, runs, summary
-from fashion.errors import FashionError
+from fashion.errors import FashionError, RunError, SettingsError
 from fashion.lessons_form import Experiment, Lesson, Published
 from fashion.runs import Run
 from fashion.setting_fields import applies
-from fashion.settings import RunSettings, differing
+from fashion.settings import RunSettings, differing, load_json
 from fashion.summary import RunSummary
 
 YOURS, COURSE, RECORDED = "your run", "the course", "recorded"
@@ -337,3 +337,48 @@ def progress_json(lessons: Sequence[Lesson], progress: Mapping[str, Mapping[str,
     return json.dumps(
         {"course": "Fashion Lab", "lessons_done": done, "of": len(rows), "lessons": rows}, indent=2
     )
+
+
+def progress_from(text: str, lessons: Sequence[Lesson]) -> dict[str, dict[str, object]]:
+    """What `progress_json` wrote, as the visit keeps it: by lesson expected, answer, right, and those groups of runs that are
+    still here. Parts that fit nothing are left out.
+
+    Raises SettingsError where it is no such file.
+    """
+    content = load_json(text, "The file")
+    rows = content.get("lessons") if isinstance(content, dict) else None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise SettingsError(
+            "A file of progress must be one that this course wrote, fashion-lab-course.json. Received: other JSON. Choose another one."
+        )
+    by_number = {row.get("lesson"): row for row in rows if isinstance(row.get("lesson"), str)}
+    found = {}
+    for lesson in lessons:
+        row = by_number.get(lesson.number, {})
+        one: dict[str, object] = {}
+        if row.get("expected") in lesson.expect.options:
+            one["expected"] = row["expected"]
+        answer = row.get("answer")
+        if isinstance(answer, str | int | float) and not isinstance(answer, bool):
+            one |= {
+                "answer": answer[:100] if isinstance(answer, str) else answer,
+                "right": row.get("right") is True,
+            }
+        if groups := _groups(row.get("runs"), {experiment.key for experiment in lesson.experiments}):
+            one["groups"] = groups
+        if one:
+            found[lesson.slug] = one
+    return found
+
+
+def _groups(names: object, experiments: set[str]) -> dict[str, str]:
+    """Experiment -> group of those of these runs that are here."""
+    found = {}
+    for name in names[:200] if isinstance(names, list) else []:
+        try:
+            group = runs.find(str(name)).stored_status().group
+        except RunError:
+            continue
+        if group.rpartition("-")[0] in experiments:
+            found[group.rpartition("-")[0]] = group
+    return found

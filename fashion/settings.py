@@ -440,7 +440,7 @@ def load_json(text: str, what: str) -> Any:
     """
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SettingsError(f"{what} must be JSON. Received text that is not: {error}.") from None
 
 

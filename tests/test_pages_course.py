@@ -9,7 +9,7 @@ import streamlit
 from run_folders import LOG, make_run
 from streamlit.testing.v1 import AppTest
 
-from fashion import datasets, feature_store, jobs, lessons, machine, runs, sketches
+from fashion import datasets, feature_store, jobs, lessons, lessons_results, machine, runs, sketches
 
 ENTRY = str(Path(__file__).resolve().parents[1] / "streamlit_app.py")
 EXPERIMENTS = [(lesson, number) for lesson in lessons.LESSONS for number in range(len(lesson.experiments))]
@@ -476,6 +476,48 @@ def test_progress_can_be_downloaded(monkeypatch):
     assert len(content["lessons"]) == 15
     assert content["lessons_done"] == 1
     assert content["lessons"][1]["answer"] == 307_200
+
+
+def test_progress_can_be_brought_back():
+    """After a reload: what was expected, answered, and the runs that are still here; nothing else that a file may say."""
+    start(open_lesson("learning-rate"))
+    made = runs.list_runs()
+    group = made[0].status().group
+    done = {
+        "tensorflow": {"answer": 307_200, "right": True},
+        "learning-rate": {
+            "expected": lessons.find("learning-rate").expect.options[1],
+            "groups": {"learning-rate": group},
+        },
+    }
+    content = json.loads(lessons_results.progress_json(lessons.LESSONS, done))
+    content["lessons"][0] |= {"expected": "what is no option", "answer": ["a list"], "runs": ["../../etc", 7]}
+    at = open_lesson("tensorflow")
+    assert "0 of 15" in words(at.markdown)
+
+    at.file_uploader[0].upload(
+        "fashion-lab-course.json", json.dumps(content).encode(), "application/json"
+    ).run()
+
+    assert not at.exception
+    assert at.session_state["_progress"] == done
+    assert "1 of 15" in words(at.markdown)
+    assert "Your answer before: 307200, which was right." in words(at.caption)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"no JSON", b"[1]", b'{"lessons": [1]}', b"\xff\xfe", b"[" * 100_000]
+)
+def test_another_file_brings_nothing_back(content):
+    """It is told what was expected, and nothing is lost."""
+    at = open_lesson("tensorflow")
+    at.number_input(key="answer_tensorflow").set_value(307_200).run()
+
+    at.file_uploader[0].upload("other.json", content, "application/json").run()
+
+    assert not at.exception
+    assert " must be " in at.toast[0].value
+    assert "1 of 15" in words(at.markdown)
 
 
 def test_a_photo_is_offered_only_where_photos_are():

@@ -6,6 +6,7 @@ What the lessons say is `fashion.lessons`; what a lesson does beyond experiments
 import streamlit as st
 
 from fashion import lessons, lessons_diagrams, lessons_results
+from fashion.errors import FashionError
 from fashion.lessons_form import COURSE, Lesson
 from fashion.lessons_results import Outcome
 from fashion.ui import (
@@ -21,6 +22,7 @@ from fashion.ui import (
 )
 from fashion.ui.lesson_answer import Ask
 
+_BROUGHT = "_progress_file"
 _DESKS = {
     "tensorflow": lesson_picture.arrays,
     "pretrained": lesson_picture.pretrained,
@@ -152,6 +154,10 @@ def question(lesson: Lesson, ask: Ask | None) -> None:
         st.caption("It is checked against what you try above; do that first.")
         return
     answer = _answer(lesson, ask)
+    before = state.progress().get(lesson.slug, {})
+    if answer is None and before.get("answer") is not None:
+        stood = "right" if before.get("right") else "not right"
+        st.caption(f"Your answer before: {components.literal(str(before['answer']))}, which was {stood}.")
     if answer is None:
         return
     judged = ask.judge(answer)
@@ -178,6 +184,28 @@ def _answer(lesson: Lesson, ask: Ask) -> object | None:
     )
 
 
+def _bring_back() -> None:
+    file = st.session_state[_BROUGHT]
+    if file is None:
+        return
+    try:
+        found = lessons_results.progress_from(file.getvalue().decode("utf-8"), lessons.LESSONS)
+    except UnicodeDecodeError:
+        st.toast(
+            f"{file.name} must be a text file. Received: other bytes. Choose another one.",
+            icon=":material/error:",
+        )
+        return
+    except FashionError as error:
+        st.toast(components.harmless(str(error)), icon=":material/error:")
+        return
+    for slug, one in found.items():
+        state.note_progress(slug, **one)
+        if "expected" in one:
+            state.choose(f"expected_{slug}", one["expected"])
+    st.toast(f"Back: what was done in {components.counted(len(found), 'lesson')}.", icon=":material/check:")
+
+
 def progress() -> None:
     """How far the visitor is, and a file to keep; nothing is stored here beyond the visit."""
     made = state.progress()  # fetched here: what writes the file knows no visitor
@@ -195,4 +223,15 @@ def progress() -> None:
             icon=":material/download:",
             on_click="ignore",
         )
+        with st.popover("Bring it back", icon=":material/upload:"):
+            st.file_uploader(
+                "The file of an earlier visit, fashion-lab-course.json",
+                type="json",
+                max_upload_size=1,
+                key=_BROUGHT,
+                on_change=_bring_back,
+            )
+            st.caption(
+                "Reloading the page ends a visit. What was answered comes back, and runs that are still here."
+            )
         frame.link("Benchmark", "CPU or GPU? Measure it")

@@ -294,7 +294,7 @@ def _of_parts(settings: RunSettings, measured: list[_Measured]) -> Estimate:
     here = vectors_here(settings)
     num_vectors = 0 if here else sum(sizes.values()) + (settings.views - 1) * sizes["train"]
     judging = per_vector * (settings.judged_size / settings.image_size) ** 2
-    judged_at_end, compared = num_validation + sizes["test"], num_train + num_validation + sizes["test"]
+    judged_at_end, compared = num_validation + sizes["test"], num_train
     if feature_store.vectors_suffice(settings.replace(views=1)):
         judged_at_end = compared = 0  # the head judges the vectors that are there, and they are compared
     seconds = {
@@ -305,7 +305,7 @@ def _of_parts(settings: RunSettings, measured: list[_Measured]) -> Estimate:
         if tuning
         else 0.0,
         "the test": judged_at_end * judging * (2 if settings.mirror else 1),
-        "comparing all photos": compared * judging,
+        "comparing the training photos": compared * judging,
     }
     # Start-up includes the vectors where they had to be computed; the shortest is the one without.
     startups = [one.startup_seconds for one in measured if one.startup_seconds and not one.settings.teachers]

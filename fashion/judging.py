@@ -33,16 +33,33 @@ def predict(
         return np.asarray(model.predict_on_batch(inputs.astype(np.float32)), dtype=np.float32)
     if not isinstance(inputs, Photos) and inputs.ndim == 3:
         return np.asarray(model.predict(inputs, batch_size=_EVALUATION_BATCH, verbose=0), dtype=np.float32)
-    answers = []
-    for start in range(0, len(inputs), _PHOTO_BATCH):
-        images = inputs[start : start + _PHOTO_BATCH]
-        answer = np.asarray(model.predict_on_batch(images))
+    return look(model, inputs, mirror, tell)[0]
+
+
+def look(
+    model: keras.Model, photos, mirror: bool = False, tell: Callable[[int], None] | None = None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """What `predict` gives for photos, and beside it the vectors float32 (n, size) of the photos as they are, from a network
+    that has these as its second output (`networks.with_vector`)."""
+    answers, vectors = [], []
+    for start in range(0, len(photos), _PHOTO_BATCH):
+        images = photos[start : start + _PHOTO_BATCH]
+        answer, *vector = _outputs(model, images)
         if mirror:
-            answer = (answer + np.asarray(model.predict_on_batch(images[:, :, ::-1]))) / 2
+            answer = (answer + _outputs(model, images[:, :, ::-1])[0]) / 2
         answers.append(answer)
+        vectors += vector
         if tell:
             tell(len(answer))
-    return np.concatenate(answers).astype(np.float32)
+    return (
+        np.concatenate(answers).astype(np.float32),
+        np.concatenate(vectors).astype(np.float32) if vectors else None,
+    )
+
+
+def _outputs(model: keras.Model, images: np.ndarray) -> list[np.ndarray]:
+    given = model.predict_on_batch(images)
+    return [np.asarray(one) for one in given] if isinstance(given, list) else [np.asarray(given)]
 
 
 def loss_and_accuracy(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, float]:

@@ -91,6 +91,11 @@ def with_feature_map(model: keras.Model) -> keras.Model:
     return keras.Model(model.inputs, [model.output, model.get_layer("pool").input], name=model.name)
 
 
+def with_vector(model: keras.Model) -> keras.Model:
+    """The same network with two answers: probabilities, and the vector that the head sees."""
+    return keras.Model(model.inputs, [model.output, model.get_layer("pool").output], name=model.name)
+
+
 def _base(name: str, pixels, weights: str | None) -> keras.Model:
     base = BASES[name]
     values = pixels

@@ -65,7 +65,8 @@ class Status:
 
     `phase` says in a word what a running worker does: waiting (it has other runs of the same group to do first),
     starting, teachers (other models are asked), features (photos pass through a pretrained network), averaging (weights of
-    other runs), training, testing, exporting, comparing (all photos pass through the finished network).
+    other runs), training, testing, exporting, comparing (the training photos pass through the
+    finished network).
     `task` is what the worker is to do: one of TASKS. One worker does the runs of a `group` one after another.
     `epoch` counts finished epochs; `step` counts within the current one, and pictures before the first and after the last.
     """

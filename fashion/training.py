@@ -33,7 +33,7 @@ from fashion import (
 from fashion.batches import Batches, PhotoBatches
 from fashion.errors import DataError, JobError, ModelError
 from fashion.fitting import chosen, fit, save
-from fashion.judging import predict, to_judge
+from fashion.judging import look, predict, to_judge
 from fashion.pretrained import BASES, LICENCE
 from fashion.settings import FRAMEWORKS, HOMEWORK, PHOTOS, RunSettings
 from fashion.worker import Reporter, StopRequested, counting
@@ -110,13 +110,17 @@ def finish(run: runs.Run, settings: RunSettings, reporter: Reporter, export: boo
         model = networks.build(settings, data.info.image_shape, num_classes)
         model.set_weights(best.get_weights())
     save(model, run.folder / "model.keras")
-    if known is None and settings.dataset in PHOTOS:
+    looked = None  # what the network for the comparison made of validation and test
+    if known is not None:
+        validation, test = known
+    elif settings.dataset in PHOTOS:
         tell = counting(reporter, "testing", len(data.validation) + len(data.test))
+        # One network for answers and vectors: two would be built, and would pass over these photos twice.
+        asked = networks.with_vector(model) if settings.pretrained and not no_export else model
+        looked = [look(asked, split.images, settings.mirror, tell) for split in (data.validation, data.test)]
+        validation, test = (answers for answers, _ in looked)
     else:
-        tell = None
-    validation, test = known or (
-        predict(model, split.images, settings.mirror, tell) for split in (data.validation, data.test)
-    )
+        validation, test = (predict(model, split.images) for split in (data.validation, data.test))
     disk.write_arrays(
         run.folder / "evaluation.npz",
         validation_probabilities=validation.astype(np.float16),
@@ -131,7 +135,8 @@ def finish(run: runs.Run, settings: RunSettings, reporter: Reporter, export: boo
         disk.write_arrays(run.folder / "head.npz", **networks.head_arrays(model))
     rule = None
     if settings.pretrained and not no_export:
-        rule = transfer.write_neighbours(run, settings, model, data, reporter)
+        vectors = None if looked is None else (asked, *(vectors for _, vectors in looked))
+        rule = transfer.write_neighbours(run, settings, data, reporter, vectors)
     if not no_export:  # not before: a run with a card of its test alone can predict from here on
         os.replace(run.folder / _EXPORTED, run.folder / "model.tflite")
     card = _card(run, settings, data, reporter, validation, test)

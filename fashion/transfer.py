@@ -16,7 +16,7 @@ from fashion.batches import PhotoBatches, VectorBatches
 from fashion.datasets import Dataset, Split
 from fashion.errors import ModelError, SettingsError
 from fashion.fitting import chosen, fit, normalisation_batches, save
-from fashion.judging import loss_and_accuracy, predict, to_judge
+from fashion.judging import look, loss_and_accuracy, predict, to_judge
 from fashion.neighbours import Neighbours
 from fashion.pretrained import weights_argument
 from fashion.settings import RunSettings
@@ -170,23 +170,25 @@ def known_answers(
 
 
 def write_neighbours(
-    run: runs.Run, settings: RunSettings, model: keras.Model, data: Dataset, reporter: Reporter
+    run: runs.Run,
+    settings: RunSettings,
+    data: Dataset,
+    reporter: Reporter,
+    looked: tuple[keras.Model, np.ndarray, np.ndarray] | None,
 ) -> dict:
     """Keep what the finished network made of the training photos, in `neighbours.npz`, and the rule that refuses photos
     unlike all of them, which is returned for the card.
 
-    model: the complete network. Takes a pass over all photos, unless their vectors are at hand.
+    looked: the network with its vectors, and those of validation and test; takes a pass over the training photos. None where
+    the answers were told from stored vectors (`known_answers`), which will do here, too.
     """
     split = chosen(data.train, settings)
-    plain = settings.replace(views=1)
-    vectors = feature_store.at_hand(plain, data) if feature_store.vectors_suffice(plain) else None
-    if vectors is None:
-        to_vector = keras.Model(model.inputs, model.get_layer("pool").output)
-        parts = (split, data.validation, data.test)
-        tell = counting(reporter, "comparing", sum(len(part) for part in parts))
-        train, validation, test = (predict(to_vector, part.images, tell=tell) for part in parts)
+    if looked is not None:
+        model, validation, test = looked
+        train = look(model, split.images, tell=counting(reporter, "comparing", len(split)))[1]
     else:
         reporter.update(phase="comparing")
+        vectors = feature_store.at_hand(settings.replace(views=1), data)
         train, validation, test = vectors.train[0][_rows(split, data)], vectors.validation, vectors.test
     photos = [path.stem for path in split.images.paths]
     found = Neighbours.fit(train, photos, split.labels)

@@ -374,10 +374,10 @@ def test_photos_that_become_vectors_are_counted(bars):
 
 
 def test_photos_that_pass_through_the_finished_network_are_counted(bars):
-    """Of a network that was fine-tuned all 3,781, which takes minutes; what cannot be counted is said without numbers."""
-    _, at = running(phase="comparing", epoch=23, step=320, num_steps=3781, seconds_left=100.0)
+    """Of a network that was fine-tuned all 3,068, which takes minutes; what cannot be counted is said without numbers."""
+    _, at = running(phase="comparing", epoch=23, step=320, num_steps=3068, seconds_left=100.0)
     at.run()
-    assert bars[-1] == (320 / 3781, "Comparing it with all training photos, 320 of 3,781 · 1 min 40 s left")
+    assert bars[-1] == (320 / 3068, "Looking at the training photos, 320 of 3,068 · 1 min 40 s left")
 
     _, at = running(phase="exporting", epoch=23, num_steps=0)
     at.run()

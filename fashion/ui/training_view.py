@@ -184,7 +184,7 @@ _PHASE_WORDS = {
     "training": "Training",
     "testing": "Testing the best epoch …",
     "exporting": "Exporting the model for prediction …",
-    "comparing": "Comparing it with all training photos …",
+    "comparing": "Looking at the training photos …",
 }
 
 

@@ -39,8 +39,8 @@ with h5py.File(sys.argv[1], "w") as file:
 """
 
 
-def _trained(settings) -> Run:
-    run = runs.create(settings)
+def _trained(settings, task: str = "train") -> Run:
+    run = runs.create(settings, task=task)
     jobs.start_worker(run).wait(WAIT_SECONDS)
     status = run.status()
     assert status.state == "finished", (status.reason, (run.folder / "worker.log").read_text()[-3000:])
@@ -65,7 +65,7 @@ def machine(tmp_path_factory):
         patch.setenv("FASHION_RUNS", str(folder / "runs"))
         yield SimpleNamespace(
             first=_trained(TINY),
-            again=_trained(TINY),
+            again=_trained(TINY, task="measure"),
             tuned=_trained(
                 TINY.replace(
                     fine_tune="last",

@@ -38,11 +38,14 @@ if settings is None:
     st.stop()
 with top:
     time_budget_view.control(settings)
-    outlook_view.outlook(settings)
+    basis = outlook_view.outlook(settings)
     with st.container(horizontal=True):
         training_view.start_button(settings)
         st.button("Defaults", icon=":material/undo:", on_click=settings_view.reset_settings)
         training_view.unfinished()
+    outlook_view.waiting_runs()
+    # Below the button, which a phone would not show at once otherwise.
+    st.caption(basis)
     sweep_view.control(settings)
 outlook_view.previews(settings)
 preset_view.link_maker(settings)

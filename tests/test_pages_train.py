@@ -61,6 +61,16 @@ def test_the_page_opens_with_the_defaults_and_their_cost(page):
     assert {metric.label: metric.value for metric in page.metric}["Parameters"] == "29,658"
 
 
+def test_what_the_expected_time_rests_on_stands_below_start(page):
+    """Above it, a phone would cut off the button on arrival; the numbers themselves stand above."""
+    page.run()
+
+    told = [element for element in page.main if element.type in ("button", "caption", "metric")]
+    names = [element.value if element.type == "caption" else element.label for element in told]
+    basis = next(place for place, name in enumerate(names) if name.startswith("Time: "))
+    assert names.index("Expected time") < names.index("Start") < basis
+
+
 def test_a_press_fills_in_settings_that_belong_together(page):
     """A perceptron without normalisation gets a rate it can bear, instead of the quick network's; the dataset stays."""
     page.query_params["dataset"] = "sketches"

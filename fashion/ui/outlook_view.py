@@ -19,8 +19,8 @@ from fashion.settings import RunSettings, learning_rate_at
 from fashion.ui import cache, charts, components
 
 
-def outlook(settings: RunSettings) -> None:
-    """What is known before Start: time and accuracy with their basis, size, memory, waiting runs."""
+def outlook(settings: RunSettings) -> str:
+    """What is known before Start: time, accuracy, size and memory; returns what time and accuracy rest on, in words."""
     num_parameters, num_multiply_adds = architectures.cost_of(settings)
     found = summary.summarise_all(runs.list_runs())[0]
     measured = estimate.measured_here(found)
@@ -68,7 +68,11 @@ def outlook(settings: RunSettings) -> None:
             )
     parts = f" ({'; '.join(guess.parts)})" if guess.parts else ""
     words = f"Time: {estimate.in_words(guess.low)} to {estimate.in_words(guess.high)}; {guess.basis}{parts}."
-    st.caption(f"{words} Accuracy: {hoped.basis}." if hoped else words)
+    return f"{words} Accuracy: {hoped.basis}." if hoped else words
+
+
+def waiting_runs() -> None:
+    """How many unfinished runs are served before the one that is about to be started."""
     if before := jobs.active_runs():
         words = components.before_this(jobs.count(before), cache.waiting_seconds(before))
         st.caption(f":material/hourglass_top: {words}")

@@ -15,9 +15,13 @@ def desk(lesson: Lesson) -> Ask:
     side = lessons_homework.SIZES[0]
     st.markdown(f"**On photos of {side} x {side} pixels**")
     table = lessons_homework.table(side)
+    counted = table.pop("How they are counted")  # told below: with it the table is too wide for a phone
     st.table(
         table.style.format({"Parameters": "{:,}", "Sum so far": "{:,}"}), hide_index=True, border="horizontal"
     )
+    st.caption("How they are counted")
+    ways = zip(table.Layer, counted, strict=True)
+    st.markdown("\n".join(f"- {layer}: {way}" for layer, way in ways if way))
     st.markdown("**Train it**")
     pair = _pair_input()
     found = []

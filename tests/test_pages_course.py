@@ -79,6 +79,22 @@ def test_every_experiment_starts_its_runs_from_its_button(lesson, number):
     assert {run.status().task for run in made} == {"measure"}
 
 
+def test_one_run_stands_beside_its_facts_and_many_runs_in_a_row_each():
+    """So a phone shows all of lesson 8.1's answer; a table that is wider than a phone says so."""
+    at = start(open_lesson("introduction"))
+    finish(runs.list_runs()[0])
+    table = at.run().table[0].value
+    assert list(table.columns) == ["Device", "CPU"]
+    assert "Pictures a second" in table.Device.tolist()
+    assert not [one for one in at.get("html") if "swipe-hint" in one.proto.body]
+
+    at = start(open_lesson("learning-rate"))
+    for run in runs.list_runs():
+        finish(run)
+    assert at.run().table[0].value["Learning rate"].tolist() == ["0.0001", "0.001", "0.01", "0.1"]
+    assert [one for one in at.get("html") if "swipe-hint" in one.proto.body]
+
+
 def test_results_conclusion_and_question_come_from_the_own_runs():
     """The visitor's best learning rate, judged by the logs, whatever the course found."""
     at = start(open_lesson("learning-rate"))

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 from PIL import Image
 from streamlit.delta_generator import DeltaGenerator
@@ -334,9 +335,33 @@ def dataset_source(dataset: datasets.Dataset) -> None:
 
 
 def scrolling(key: str) -> DeltaGenerator:
-    """A container for something wider than a phone: it scrolls sideways instead of making the page wider."""
+    """A container for something wider than a phone: it scrolls sideways instead of making the page wider, and says so there."""
+    swipe_hint()
     st.html(f"<style>.st-key-{key} {{ overflow-x: auto; }}</style>")
     return st.container(key=key)
+
+
+def swipe_hint() -> None:
+    """On a screen too narrow for what follows, that it goes on to the right: phones draw no scroll bar.
+
+    The browser decides whether it is shown; the server does not know how wide the screen is.
+    """
+    st.html(
+        "<style>@media (min-width: 700px) { [data-testid=stElementContainer]:has(.swipe-hint) { display: none; } }</style>"
+        '<div class="swipe-hint" style="font-size: 0.875rem; opacity: 0.7;">'
+        "Wider than this screen: swipe it sideways for the rest. \N{RIGHTWARDS ARROW}</div>"
+    )
+
+
+def facts_table(table: pd.DataFrame) -> None:
+    """A table with a row per run. One or two runs stand side by side instead, a row per fact, which suits a phone as well."""
+    name, *_ = table.columns
+    if len(table) <= 2 and table[name].is_unique:
+        table = table.set_index(name).T.rename_axis(name).reset_index()
+        table.columns.name = None
+    else:
+        swipe_hint()
+    st.table(table, hide_index=True, border="horizontal")
 
 
 # Words that hold a stranger's words

@@ -331,7 +331,7 @@ def _recorded_where(recorded: list[Outcome]) -> str:
 def _costs(one: Experiment, own: list[Outcome]) -> None:
     """What the runs came to and took; of a range test only the time, as its accuracy means nothing."""
     if one.measure != "range":
-        st.table(cost_table(one, own), hide_index=True, border="horizontal")
+        components.facts_table(cost_table(one, own))
     st.caption(_machine(one, own))
 
 

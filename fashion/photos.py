@@ -31,7 +31,8 @@ MIN_SIDE = 28
 """Shortest side accepted, in pixels: that of the network's input."""
 
 _DAMAGE = (OSError, EOFError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, RuntimeError)
-DECODER_ERRORS = (*_DAMAGE, MemoryError, struct.error, zlib.error, Image.DecompressionBombError)
+_RARE_DAMAGE = (AssertionError, MemoryError, struct.error, zlib.error)  # the first: a PNG without palette
+DECODER_ERRORS = (*_DAMAGE, *_RARE_DAMAGE, Image.DecompressionBombError)
 """What Pillow's decoders may raise for damaged bytes."""
 
 

@@ -44,14 +44,14 @@ def shirt_photo(garment="navy", background="white", size=(400, 300), shift=(0, 0
     return Image.fromarray(np.clip(np.asarray(image) + grain, 0, 255).astype(np.uint8))
 
 
-def png_header(width, height):
-    """A PNG that claims a size and holds no pixels."""
+def png_header(width, height, colours=2, pixels=b""):
+    """A PNG that claims a size and kind of colours (2: RGB, 3: a palette, which is missing), and holds these pixels."""
 
     def chunk(kind, body):
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+    header = struct.pack(">IIBBBBB", width, height, 8, colours, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
 
 
 # read: what is refused
@@ -70,6 +70,7 @@ def png_header(width, height):
         ),
         pytest.param(png_header(20_000, 20_000), "far more", id="decompression bomb"),
         pytest.param(png_header(5_001, 5_000), "5001x5000", id="over the pixel limit"),
+        pytest.param(png_header(32, 32, 3, zlib.compress(bytes(33 * 32))), "damaged", id="no palette"),
         pytest.param(png_header(1, 1), "1x1", id="one pixel"),
         pytest.param(png_header(27, 400), "27x400", id="side below 28"),
         pytest.param(png_header(20_000, 100), "20000x100", id="too narrow once reduced"),

@@ -107,6 +107,18 @@ def test_a_jpeg_padded_between_its_segments_is_refused(fill):
         photos.read(data[:2] + fill * 200_000 + data[2:])
 
 
+@pytest.mark.parametrize("frame", [0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF])
+def test_a_jpeg_with_arithmetic_coding_is_refused(frame):
+    """A small one keeps a decoder busy for seconds; the same byte within another segment does not count."""
+    data = jpeg()
+    start = data.index(b"\xff\xc0") + 1
+    comment = b"\xff\xfe\x00\x06ab\xff" + bytes([frame])
+
+    with pytest.raises(PhotoError, match="a JPEG with arithmetic coding"):
+        photos.read(data[:start] + bytes([frame]) + data[start + 1 :])
+    assert photos.read(data[:2] + comment + data[2:]).size == (64, 48)
+
+
 @pytest.mark.parametrize(
     "end", [b"", b"\xff", b"\xff\xe1", b"\xff\xe1\x00", b"\xff\xda\x00\x00", b"\xff\x01\xff\xd8"]
 )

@@ -1,6 +1,7 @@
 """HEIC files whose pieces are named so often that a small file keeps its decoder busy are refused; photos are not."""
 
 import io
+import itertools
 import struct
 
 import numpy as np
@@ -33,19 +34,36 @@ def inside(data: bytes, *path: bytes) -> bytes:
     return data
 
 
-@pytest.fixture(scope="module")
-def tile() -> bytes:
-    """A HEIC of 64x64 pixels of noise."""
+def heic(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
-    pixels = np.random.default_rng(0).integers(0, 255, (TILE, TILE, 3), dtype=np.uint8)
-    Image.fromarray(pixels).save(buffer, "HEIF", quality=95)
+    image.save(buffer, "HEIF", quality=95)
     return buffer.getvalue()
 
 
-def grid(tile: bytes, rows: int, columns: int, parts: list[int] | None = None, extra: bytes = b"") -> bytes:
+@pytest.fixture(scope="module")
+def tile() -> bytes:
+    """A HEIC of 64x64 pixels of noise."""
+    return heic(Image.fromarray(np.random.default_rng(0).integers(0, 255, (TILE, TILE, 3), dtype=np.uint8)))
+
+
+@pytest.fixture(scope="module")
+def plain() -> bytes:
+    """A HEIC of 64x64 pixels of one colour: however often it is named, it has few bytes."""
+    return heic(Image.new("RGB", (TILE, TILE), "teal"))
+
+
+def grid(
+    tile: bytes,
+    rows: int,
+    columns: int,
+    parts: list[int] | None = None,
+    extra: bytes = b"",
+    size: tuple[int, int] | None = (TILE, TILE),
+) -> bytes:
     """A HEIC whose picture is a grid, made from one tile or from several items that are all the same bytes.
 
-    parts: the item of each place; all the same one if None. extra: more of the box `iref`.
+    parts: the item of each place; all the same one if None. extra: more of the box `iref`. size: what each tile says of
+    itself; nothing if None.
     """
     parts = parts or [2] * (rows * columns)
     items = sorted(set(parts))
@@ -63,12 +81,12 @@ def grid(tile: bytes, rows: int, columns: int, parts: list[int] | None = None, e
         places = struct.pack(">HHHHII", 1, 1, 0, 1, 0, len(shape)) + b"".join(
             struct.pack(">HHHHII", number, 0, 0, 1, offset, len(pixels)) for number in items
         )
-        sizes = [struct.pack(">II", TILE * columns, TILE * rows), struct.pack(">II", TILE, TILE)]
+        sizes = [struct.pack(">II", TILE * columns, TILE * rows), struct.pack(">II", *(size or (TILE, TILE)))]
         properties = box(b"ipco", *(full(b"ispe", 0, size) for size in sizes), codec)
         uses = (
             struct.pack(">HB", 1, 1)
             + bytes([1])
-            + b"".join(struct.pack(">HB", number, 2) + bytes([2, 0x83]) for number in items)
+            + b"".join(struct.pack(">HB", number, 2) + bytes([2 if size else 3, 0x83]) for number in items)
         )
         named_parts = struct.pack(">HH", 1, len(parts)) + b"".join(struct.pack(">H", part) for part in parts)
         return full(
@@ -119,6 +137,92 @@ def test_tables_without_end_are_refused(tile):
     many = box(b"dimg", struct.pack(">HH", 3, 60_000), struct.pack(">H", 2) * 60_000)
 
     assert heif_structure.excess(grid(tile, 1, 2, extra=many * 2)) != ""
+
+
+def goes_with(item: int, picture: int) -> bytes:
+    """Names an item as transparency, depth or the like of another."""
+    return box(b"auxl", struct.pack(">HHH", item, 1, picture))
+
+
+@pytest.mark.parametrize(
+    ("shape", "size", "words"),
+    [
+        (
+            (2, 2),
+            (4096, 4096),
+            "67 million pixels put together from large pieces",
+        ),
+        ((1, 1), (11900, 11900), "more than 104 million"),
+        ((20, 20), (512, 512), "more than 104 million"),
+        ((1, 1), (7200, 7200), "52 million pixels put together from large pieces"),
+    ],
+)
+def test_tiles_larger_than_any_phone_needs_are_refused(plain, shape, size, words):
+    """A tile of one colour has few bytes however large it is, and the picture cut from it may be small."""
+    with pytest.raises(PhotoError, match=words):
+        photos.read(grid(plain, *shape, size=size))
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"),
+    [((12, 16), (512, 512)), ((7, 7), (1024, 1024)), ((2, 2), (2600, 2600)), ((1, 1), (5200, 5200))],
+)
+def test_the_tiles_of_phones_are_allowed(plain, shape, size):
+    """48 million pixels in small tiles, and 27 million in any."""
+    assert heif_structure.excess(grid(plain, *shape, size=size)) == ""
+
+
+def test_transparency_far_larger_than_any_picture_is_refused(plain):
+    """Larger than 25 million pixels and than the picture, whether it belongs to that or to each of its tiles; one that does not say how large it is counts as endless.
+    What a phone puts beside 48 million pixels is allowed."""
+    of_picture, of_tiles = goes_with(3, picture=1), goes_with(3, picture=2)
+    three = [2, 3]
+
+    of_three_tiles = box(b"dimg", struct.pack(">HHHHH", 3, 3, 2, 2, 2))
+    too_large = heif_structure.excess(grid(plain, 1, 1, extra=of_picture + of_three_tiles, size=(3600, 3600)))
+    assert too_large == "a picture whose transparency or the like has over 25 million pixels"
+    in_tiles = heif_structure.excess(grid(plain, 1, 4, [2, 2, 2, 3], of_tiles, size=(3000, 3000)))
+    assert in_tiles == "a picture of 63 million pixels put together from large pieces"
+    assert "104 million" in heif_structure.excess(grid(plain, 1, 2, three, of_picture, size=None))
+    assert heif_structure.excess(grid(plain, 1, 2, three, of_picture, size=(3000, 3000))) == ""
+    several = [2 + number % 60 for number in range(192)]
+    mattes = b"".join(goes_with(item, picture=1) for item in range(2, 50))
+    assert heif_structure.excess(grid(plain, 12, 16, several, mattes, size=(512, 512))) == ""
+
+
+def test_a_small_cutting_from_a_huge_picture_is_refused(plain):
+    """Its size as it is told before decoding is that of the cutting; a program's, which ends at odd sides, is allowed."""
+
+    def cut_to(side: int) -> bytes:
+        cutting = struct.pack(">IIIIIIII", side, 1, side, 1, 0, 1, 0, 1)
+        data = grid(plain, 20, 14, size=(512, 512))
+        codec = data.index(b"hvcC") - 4  # a property that no check needs, its place in the table is reused
+        size = int.from_bytes(data[codec : codec + 4])
+        filler = size - len(box(b"clap", cutting))
+        data = data[:codec] + box(b"clap", cutting + bytes(filler)) + data[codec + size :]
+        return data.replace(struct.pack(">HBB", 1, 1, 1), struct.pack(">HBB", 1, 1, 3))  # the grid's
+
+    assert heif_structure.excess(cut_to(1000)) == "a small cutting from a picture of 73 million pixels"
+    assert heif_structure.excess(cut_to(8001)) == ""
+
+
+def test_a_maze_of_pieces_is_judged_at_once(tile):
+    """Seven layers of thirty items, each of which needs all of the next."""
+    layers = [range(100 * layer, 100 * layer + 30) for layer in range(1, 8)]
+    maze = b"".join(
+        box(b"dimg", struct.pack(f">HH{len(below)}H", item, len(below), *below))
+        for above, below in itertools.pairwise([[1], *layers])
+        for item in above
+    )
+
+    assert heif_structure.excess(grid(tile, 1, 1, extra=maze)) == ""
+
+
+def test_a_second_table_is_refused(tile):
+    """Decoders differ in which one they believe."""
+    data = grid(tile, 1, 2)
+
+    assert heif_structure.excess(data + full(b"meta", 0, full(b"iref", 0))) != ""
 
 
 @pytest.mark.parametrize("end", range(0, 700, 7))

@@ -5,8 +5,11 @@ thousand times keeps a decoder busy for many seconds, and one of 5 kB may hold t
 that is cut from them. ISO/IEC 14496-12 (boxes) and 23008-12 (pictures made from others).
 """
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+
+from fashion import av1_structure
 
 MAX_REPEATS = 3
 """A file's bytes may be read so many times: a photo, and perhaps a version of it with other brightness."""
@@ -21,10 +24,14 @@ MAX_PIXELS_OF_PART = 1_100_000
 picture of 50 million needed 570 MB."""
 MAX_PIXELS_OF_COMPANION = 25_000_000
 """Most pixels of what goes with a picture: transparency, brightness or depth. That of phones has up to 12 million."""
+MAX_COPIES = 20
+"""Most smaller copies of a picture; phones write one."""
+MAX_ANIMATIONS = 8
+"""Most animations of an AVIF; one has two, its colours and its transparency."""
 _MAX_ENTRIES = 100_000  # of each table; decoders themselves stop at some thousands
 _MAX_DEPTH = 8  # of pictures made from pictures made from pictures
 _UNBOUNDED = float("inf")
-_PARTS, _COMPANION, _THUMBNAIL = b"dimg", b"auxl", b"thmb"
+_TO_ANIMATION = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
 
 
 class _Damaged(Exception):
@@ -40,69 +47,117 @@ class _Tables:
     """What a file says of its items, by their numbers; `main` is the one that is the picture."""
 
     main: int = 0
-    num_bytes: dict[int, int] = field(default_factory=dict)
+    places: dict[int, list[tuple[int, int, int]]] = field(default_factory=dict)
+    """Of the pieces of its bytes: where they are counted from (0: the file, 1: `idat`), begin, and how many they are."""
+    idat: int = 0
     parts: dict[int, list[int]] = field(default_factory=dict)
     companions: dict[int, list[int]] = field(default_factory=dict)
     thumbnails: dict[int, list[int]] = field(default_factory=dict)
     num_pixels: dict[int, int] = field(default_factory=dict)
     num_kept: dict[int, int] = field(default_factory=dict)
     """Pixels that are left of an item once it is cut to the rectangle that it names; only items with one."""
+    of_av1: set[int] = field(default_factory=set)
+
+    def needed(self) -> dict[int, list[int]]:
+        """Item -> what is decoded for it: its parts and what goes with it."""
+        items = {*self.parts, *self.companions}
+        return {item: [*self.parts.get(item, ()), *self.companions.get(item, ())] for item in items}
 
 
 def excess(data: bytes) -> str:
     """What is too much, in words; "" if nothing is."""
     try:
         tables = _tables(data)
-    except _Damaged:
-        return ""
     except _Endless:
         return "a picture with endless tables of what it is made of"
     if _bytes_read(tables) > max(MAX_REPEATS * len(data), FEW_BYTES):
         return "a picture put together from the same pieces over and over"
-    for picture in {tables.main, *tables.thumbnails.get(tables.main, ())}:
-        words = _excess_of_pixels(picture, tables)
-        if words:
-            return words
-    return ""
+    return _excess_of_pixels(tables) or _excess_of_av1(data, tables)
 
 
 def bytes_read(data: bytes) -> float:
-    """How many bytes are read to decode the picture that needs most, each as often as it is named; 0 for a damaged file."""
+    """How many bytes are read to decode the picture that needs most, each as often as it is named."""
     try:
         return _bytes_read(_tables(data))
-    except _Damaged:
-        return 0
     except _Endless:
         return _UNBOUNDED
 
 
 def _bytes_read(tables: _Tables) -> float:
     known: dict[int, float] = {}
-    items = {*tables.num_bytes, *tables.parts}
-    return max((_cost(item, tables.num_bytes, tables.parts, known, _MAX_DEPTH) for item in items), default=0)
+    num_bytes = {item: sum(length for _, _, length in places) for item, places in tables.places.items()}
+    items = {*num_bytes, *tables.parts}
+    return max((_cost(item, num_bytes, tables.parts, known, _MAX_DEPTH) for item in items), default=0)
 
 
-def _excess_of_pixels(picture: int, tables: _Tables) -> str:
-    """What is too much of the pixels decoded for one picture. Decoders refuse an item that is not as large as it says."""
-    parts, companions = tables.parts, tables.companions
-    needed = {item: [*parts.get(item, ()), *companions.get(item, ())] for item in {*parts, *companions}}
+def _excess_of_pixels(tables: _Tables) -> str:
+    """What is too much of the pixels decoded for the picture, or for a smaller copy of it that may be decoded in its place.
+    Decoders refuse an item that is not as large as it says."""
+    pictures = {tables.main, *tables.thumbnails.get(tables.main, ())}
+    if len(pictures) > MAX_COPIES:
+        return f"a picture with more than {MAX_COPIES} smaller copies"
+    parts, companions, needed = tables.parts, tables.companions, tables.needed()
     coded: dict[int, float] = {item: size for item, size in tables.num_pixels.items() if item not in parts}
     for item in {companion for several in companions.values() for companion in several}:
         if item not in parts and not coded.get(item):
             coded[item] = _UNBOUNDED  # a companion that does not say how large it is is decoded all the same
     known: dict[int, float] = {}
-    if _cost(picture, coded, needed, known, _MAX_DEPTH) > MAX_DECODED_PIXELS:
-        return f"a picture put together from more than {MAX_DECODED_PIXELS // 1_000_000} million pixels"
-    of_parts = sum(known[part] for part in parts.get(picture, ()))
-    own = of_parts or coded.get(picture, 0)
-    if any(known[item] > max(MAX_PIXELS_OF_COMPANION, own) for item in companions.get(picture, ())):
-        return f"a picture whose transparency or the like has over {MAX_PIXELS_OF_COMPANION // 1_000_000} million pixels"
-    if own > MAX_PIXELS_OF_PARTS and 2 * tables.num_kept.get(picture, own) < own:
-        return f"a small cutting from a picture of {own / 1e6:.0f} million pixels"
-    largest = max((coded.get(piece, 0) for piece in _pieces(parts.get(picture, ()), needed)), default=0)
-    if of_parts > MAX_PIXELS_OF_PARTS and largest > MAX_PIXELS_OF_PART:
-        return f"a picture of {of_parts / 1e6:.0f} million pixels put together from large pieces"
+    for picture in pictures:
+        if _cost(picture, coded, needed, known, _MAX_DEPTH) > MAX_DECODED_PIXELS:
+            return f"a picture put together from more than {MAX_DECODED_PIXELS / 1e6:.0f} million pixels"
+        of_parts = sum(known[part] for part in parts.get(picture, ()))
+        own = of_parts or coded.get(picture, 0)
+        if any(known[item] > max(MAX_PIXELS_OF_COMPANION, own) for item in companions.get(picture, ())):
+            return f"a picture whose transparency or the like has over {MAX_PIXELS_OF_COMPANION / 1e6:.0f} million pixels"
+        if own > MAX_PIXELS_OF_PARTS and 2 * tables.num_kept.get(picture, own) < own:
+            return f"a small cutting from a picture of {own / 1e6:.0f} million pixels"
+        largest = max((coded.get(piece, 0) for piece in _pieces(parts.get(picture, ()), needed)), default=0)
+        if of_parts > MAX_PIXELS_OF_PARTS and largest > MAX_PIXELS_OF_PART:
+            return f"a picture of {of_parts / 1e6:.0f} million pixels put together from large pieces"
     return ""
+
+
+def _excess_of_av1(data: bytes, tables: _Tables) -> str:
+    """What is too much in the compressed pixels of an AVIF, of its picture as of the first one of an animation."""
+    items = _pieces([tables.main], tables.needed()) & tables.of_av1
+    num_bytes = sum(length for item in items for _, _, length in tables.places.get(item, ()))
+    if num_bytes > max(MAX_REPEATS * len(data), FEW_BYTES):
+        return "an AVIF put together from the same pieces over and over"
+    for item in items:
+        pieces = []
+        for counted_from, begin, length in tables.places.get(item, ()):
+            begin += tables.idat if counted_from else 0
+            pieces.append(data[begin : begin + length])
+        words = av1_structure.excess(b"".join(pieces))
+        if words:
+            return words
+    for num_animations, (begin, end) in enumerate(_first_samples(data, 0, len(data)), 1):
+        if num_animations > MAX_ANIMATIONS:
+            return f"an AVIF of more than {MAX_ANIMATIONS} animations"
+        words = av1_structure.excess(data[begin:end])
+        if words:
+            return words
+    return ""
+
+
+def _first_samples(data: bytes, start: int, end: int, depth: int = 0) -> Iterator[tuple[int, int]]:
+    """Where the first picture of each AV1 animation begins and ends."""
+    tables: dict[bytes, int] = {}
+    for kind, begin, stop in _boxes(data, start, end):
+        if depth < len(_TO_ANIMATION) and kind == _TO_ANIMATION[depth]:
+            yield from _first_samples(data, begin, stop, depth + 1)
+        if kind in (b"stsd", b"stsz", b"stco", b"co64"):
+            tables[kind] = begin
+    is_av1 = data[tables.get(b"stsd", len(data)) + 12 :][:4] == b"av01"
+    if depth < len(_TO_ANIMATION) or not is_av1 or b"stsz" not in tables:
+        return
+    sizes = tables[b"stsz"]
+    for kind, num_bytes in ((b"stco", 4), (b"co64", 8)):
+        with contextlib.suppress(_Damaged, KeyError):
+            # The size of all pictures, or that of the first.
+            size = _number(data, sizes + 4, 4) or _number(data, sizes + 12, 4)
+            begin = _number(data, tables[kind] + 8, num_bytes)
+            yield begin, begin + size
 
 
 def _pieces(items: Iterable[int], needed: dict[int, list[int]]) -> set[int]:
@@ -118,22 +173,13 @@ def _tables(data: bytes) -> _Tables:
     tables, seen = _Tables(), set()
     for kind, start, end in _boxes(data, 0, len(data)):
         for table, begin, stop in _boxes(data, start + 4, end) if kind == b"meta" else ():
+            if table not in _READERS:
+                continue
             if table in seen:  # decoders differ in which one they believe
                 raise _Endless
-            if table == b"pitm":
-                tables.main = _number(data, begin + 4, 4 if data[begin] else 2)
-            elif table == b"iloc":
-                tables.num_bytes = _lengths(data, begin, stop)
-            elif table == b"iref":
-                of_kind = _references(data, begin, stop)
-                tables.parts, tables.companions, tables.thumbnails = (
-                    of_kind[which] for which in (_PARTS, _COMPANION, _THUMBNAIL)
-                )
-            elif table == b"iprp":
-                tables.num_pixels, tables.num_kept = _sizes(data, begin, stop)
-            else:
-                continue
             seen.add(table)
+            with contextlib.suppress(_Damaged):  # decoders pass over some damage
+                _READERS[table](data, begin, stop, tables)
     return tables
 
 
@@ -150,49 +196,51 @@ def _cost(item: int, own: dict, parts: dict, known: dict, depth: int) -> float:
 
 
 def _boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Kind of each box between two places, and where its content begins and ends."""
+    """Kind of each box between two places, and where its content begins and ends. One that is cut off ends with the others:
+    some decoders mind neither that nor bytes after the last one."""
     while start + 8 <= end:
-        size, kind, head = _number(data, start, 4), data[start + 4 : start + 8], 8
+        size, kind, head = int.from_bytes(data[start : start + 4]), data[start + 4 : start + 8], 8
         if size == 1:
-            size, head = _number(data, start + 8, 8), 16
+            size, head = int.from_bytes(data[start + 8 : start + 16]), 16
         size = size or end - start  # 0: to the end
-        if size < head or start + size > end:
-            raise _Damaged
-        yield kind, start + head, start + size
+        if size < head:
+            return
+        yield kind, start + head, min(start + size, end)
         start += size
 
 
-def _lengths(data: bytes, start: int, end: int) -> dict[int, int]:
-    """Item -> its number of bytes, from the box `iloc`."""
+def _read_places(data: bytes, start: int, end: int, tables: _Tables) -> None:
+    """Where the bytes of each item are, from the box `iloc`."""
     version, first, second = _number(data, start, 1), _number(data, start + 4, 1), _number(data, start + 5, 1)
     of_offset, of_length, of_base, of_index = first >> 4, first & 15, second >> 4, second & 15
     wide = 4 if version == 2 else 2
     place = start + 6
     count, place = _number(data, place, wide), place + wide
-    lengths: dict[int, int] = {}
     num_entries = 0
     for _ in range(count):
         item, place = _number(data, place, wide), place + wide
-        place += (2 if version else 0) + 2 + of_base
+        counted_from = _number(data, place, 2) & 15 if version else 0
+        place += (2 if version else 0) + 2
+        base, place = _number(data, place, of_base), place + of_base
         num_extents, place = _number(data, place, 2), place + 2
-        total = 0
         num_entries += 1 + num_extents
         if num_entries > _MAX_ENTRIES:
             raise _Endless
+        tables.places[item] = []
         for _ in range(num_extents):
-            place += (of_index if version else 0) + of_offset
-            total += _number(data, place, of_length)
-            place += of_length
+            place += of_index if version else 0
+            offset, place = _number(data, place, of_offset), place + of_offset
+            length, place = _number(data, place, of_length), place + of_length
             if place > end:
                 raise _Damaged
-        lengths[item] = total
-    return lengths
+            tables.places[item].append((counted_from, base + offset, length))
 
 
-def _references(data: bytes, start: int, end: int) -> dict[bytes, dict[int, list[int]]]:
-    """Kind -> item -> the items that it is made of, that go with it, or that are smaller copies of it; from `iref`."""
+def _read_references(data: bytes, start: int, end: int, tables: _Tables) -> None:
+    """What each item is made of, what goes with it, and its smaller copies, from the box `iref`."""
     wide = 4 if _number(data, start, 1) else 2
-    of_kind: dict[bytes, dict[int, list[int]]] = {_PARTS: {}, _COMPANION: {}, _THUMBNAIL: {}}
+    # A picture names its parts; a companion or a thumbnail names its picture.
+    of_kind = {b"dimg": tables.parts, b"auxl": tables.companions, b"thmb": tables.thumbnails}
     num_entries = 0
     for kind, place, until in _boxes(data, start + 4, end):
         if kind not in of_kind:
@@ -206,57 +254,65 @@ def _references(data: bytes, start: int, end: int) -> dict[bytes, dict[int, list
             raise _Damaged
         for k in range(count):
             named = _number(data, place + wide * k, wide)
-            # A picture names its parts; a companion or a thumbnail names its picture.
-            key, value = (item, named) if kind == _PARTS else (named, item)
+            key, value = (item, named) if kind == b"dimg" else (named, item)
             of_kind[kind].setdefault(key, []).append(value)
-    return of_kind
 
 
-def _sizes(data: bytes, start: int, end: int) -> tuple[dict[int, int], dict[int, int]]:
-    """Item -> how many pixels it says that it has, and how many it keeps of them, from the box `iprp`: properties, and
-    which item has which."""
-    boxes = list(_boxes(data, start, end))
-    properties = [
-        (kind, place)
-        for table, begin, stop in boxes
-        if table == b"ipco"
-        for kind, place, _ in _boxes(data, begin, stop)
-    ]
-    sizes: dict[int, int] = {}
-    kept: dict[int, int] = {}
+def _read_properties(data: bytes, start: int, end: int, tables: _Tables) -> None:
+    """How many pixels each item says that it has, how many it keeps of them, and whether it is of AV1, from the box
+    `iprp`: properties, and which item has which."""
+    properties: list[tuple[bytes, int]] = []
+    for table, begin, stop in _boxes(data, start, end):
+        for kind, place, _ in _boxes(data, begin, stop) if table == b"ipco" else ():
+            if len(properties) == _MAX_ENTRIES:
+                raise _Endless
+            properties.append((kind, place))
     num_entries = 0
-    for table, place, stop in boxes:
+    for table, place, stop in _boxes(data, start, end):
         if table != b"ipma":
             continue
         wide = 4 if _number(data, place, 1) else 2
         of_index = 2 if _number(data, place + 3, 1) & 1 else 1
+        without_essential = (1 << 8 * of_index - 1) - 1  # which is the first bit
         count, place = _number(data, place + 4, 4), place + 8
         for _ in range(count):
-            item, num_indices, place = (
-                _number(data, place, wide),
-                _number(data, place + wide, 1),
-                place + wide + 1,
-            )
+            item, num_indices = _number(data, place, wide), _number(data, place + wide, 1)
+            place += wide + 1
             num_entries += 1 + num_indices
             if num_entries > _MAX_ENTRIES:
                 raise _Endless
             if place + num_indices * of_index > stop:
                 raise _Damaged
             for _ in range(num_indices):
-                index = _number(data, place, of_index) & (
-                    0x7FFF if of_index == 2 else 0x7F
-                )  # without "essential"
+                index = _number(data, place, of_index) & without_essential
                 place += of_index
                 kind, where = properties[index - 1] if 0 < index <= len(properties) else (b"", 0)
                 if kind == b"ispe":
                     pixels = _number(data, where + 4, 4) * _number(data, where + 8, 4)
-                    sizes[item] = max(sizes.get(item, 0), pixels)
-                elif kind == b"clap":  # each side as a fraction of two numbers
-                    sides = [
-                        _number(data, where + k, 4) / max(_number(data, where + k + 4, 4), 1) for k in (0, 8)
-                    ]
-                    kept[item] = int(sides[0] * sides[1])
-    return sizes, kept
+                    tables.num_pixels[item] = max(tables.num_pixels.get(item, 0), pixels)
+                elif kind == b"clap":  # each side as a fraction
+                    over, under, over2, under2 = (_number(data, where + 4 * k, 4) for k in range(4))
+                    tables.num_kept[item] = over * over2 // max(under * under2, 1)
+                elif kind == b"av1C":
+                    tables.of_av1.add(item)
+
+
+def _read_main(data: bytes, start: int, end: int, tables: _Tables) -> None:
+    """Which item is the picture, from the box `pitm`."""
+    tables.main = _number(data, start + 4, 4 if _number(data, start, 1) else 2)
+
+
+def _read_idat(data: bytes, start: int, end: int, tables: _Tables) -> None:
+    tables.idat = start
+
+
+_READERS = {
+    b"pitm": _read_main,
+    b"iloc": _read_places,
+    b"iref": _read_references,
+    b"iprp": _read_properties,
+    b"idat": _read_idat,
+}
 
 
 def _number(data: bytes, place: int, num_bytes: int) -> int:

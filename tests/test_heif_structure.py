@@ -173,8 +173,8 @@ def test_the_tiles_of_phones_are_allowed(plain, shape, size):
 
 
 def test_transparency_far_larger_than_any_picture_is_refused(plain):
-    """Larger than 25 million pixels and than the picture, whether it belongs to that or to each of its tiles; one that does not say how large it is counts as endless.
-    What a phone puts beside 48 million pixels is allowed."""
+    """Larger than 25 million pixels and than the picture, or belonging to each of its tiles; one that does not say how
+    large it is counts as endless. What a phone puts beside 48 million pixels is allowed."""
     of_picture, of_tiles = goes_with(3, picture=1), goes_with(3, picture=2)
     three = [2, 3]
 

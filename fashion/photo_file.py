@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pillow_heif
 from PIL import Image
 
+from fashion import photo_structure
 from fashion.photos import DECODER_ERRORS, FORMATS
 
 pillow_heif.register_heif_opener(depth_images=False, aux_images=False)
@@ -38,7 +39,9 @@ class PhotoFile:
 
 
 def describe(data: bytes) -> PhotoFile | None:
-    """The facts in a file's header; None where it cannot be read. No pixel is decoded."""
+    """The facts in a file's header; None where it cannot be read, or would take too long. No pixel is decoded."""
+    if photo_structure.excess(data):
+        return None
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             exif = image.getexif()

@@ -30,6 +30,11 @@ MAX_PIECES = 100_000
 """Most strips or tiles of a TIFF; of one row each, they are as many as the picture is high."""
 MAX_TILE_PIXELS = 25_000_000
 """Most pixels of one tile of a TIFF: it is decoded whole, even if the picture is smaller."""
+MAX_SAMPLES = 400_000_000
+"""Most numbers decoded from all strips or tiles of a TIFF: four times those of 25 million pixels of four colours. At worst
+they take 0.8 s; tiles far higher than the picture, all of the same bytes, took 44 s."""
+MAX_ENTRIES = 4_096
+"""Most entries of a directory of a TIFF; programs write some dozens. Opening one of 700,000 took 5 s."""
 MAX_CHUNKS = 20_000
 """Most chunks of a PNG; programs put 8,000 bytes of pixels or more into each. A million would take 7 s."""
 MAX_BLOCKS = 20_000
@@ -50,7 +55,9 @@ _PROGRESSIVE = (0xC2, 0xC6)
 _ARITHMETIC = frozenset(range(0xC9, 0xD0)) - {0xCC}
 _FRAME_LENGTH = 8 + 3 * 4  # of up to four colours
 _START_OF_SCAN, _END_OF_IMAGE, _WITHOUT_LENGTH = 0xDA, 0xD9, (0x01, 0xD8)
-_TILE_WIDTH, _TILE_LENGTH, _PIECES = 322, 323, (273, 324)
+_WIDTH, _LENGTH, _SAMPLES, _ROWS, _PLANES, _TILE_WIDTH, _TILE_LENGTH = 256, 257, 277, 278, 284, 322, 323
+_SIZES = (_WIDTH, _LENGTH, _SAMPLES, _ROWS, _PLANES, _TILE_WIDTH, _TILE_LENGTH)
+_PIECES = (273, 324)  # where the strips begin, or the tiles
 _DIRECTORIES = (0x8769, 0x8825)  # the tags that hold where others begin: EXIF, and the place
 _OF_BYTES = (1, 2, 6, 7)  # types of values that stay as they are
 _BYTES_OF_TYPE = {1: 1, 3: 2, 4: 4, 13: 4, 16: 8}
@@ -168,29 +175,52 @@ def _excess_of_tiff(data: bytes) -> str:
 
     is_big = b"+" in data[:4]
     width = 8 if is_big else 4  # bytes of an offset
-    sides = {_TILE_WIDTH: 0, _TILE_LENGTH: 0}
-    starts, num_numbers = [number(8 if is_big else 4, width)], 0
+    sizes: dict[int, int] = {}
+    starts, num_numbers, num_pieces = [number(8 if is_big else 4, width)], 0, 0
     for start in starts:  # which grows by the directories within the first
         num_entries, entries = (number(start, 8), start + 8) if is_big else (number(start, 2), start + 2)
-        for position in range(
-            entries, min(entries + num_entries * (4 + 2 * width), len(data)), 4 + 2 * width
-        ):
+        length = 4 + 2 * width  # of an entry
+        there = range(entries, min(entries + num_entries * length, len(data)), length)
+        if len(there) > MAX_ENTRIES:
+            return f"a TIFF of {num_entries:,} entries in a directory"
+        for position in there:
             tag, kind, count = number(position, 2), number(position + 2, 2), number(position + 4, width)
             if tag in _PIECES and count > MAX_PIECES:
                 return f"a TIFF of {count:,} strips or tiles"
+            if tag in _PIECES:
+                num_pieces = max(num_pieces, count)
             if kind not in _OF_BYTES and count <= len(data):  # a decoder passes over what cannot be there
                 num_numbers += count
             value = position + 4 + width
-            if tag in sides:
+            if tag in _SIZES:
                 num_bytes = _BYTES_OF_TYPE.get(kind, width)
-                sides[tag] = number(value if num_bytes <= width else number(value, width), num_bytes)
+                size = number(value if num_bytes * count <= width else number(value, width), num_bytes)
+                sizes[tag] = max(size, sizes.get(tag, 0))
             if tag in _DIRECTORIES and len(starts) <= len(_DIRECTORIES):
                 starts.append(number(value, width))
     if num_numbers > MAX_NUMBERS:
         return f"a TIFF of {num_numbers:,} numbers beside its pixels"
-    if sides[_TILE_WIDTH] * sides[_TILE_LENGTH] > MAX_TILE_PIXELS:
-        return f"a TIFF of tiles of {sides[_TILE_WIDTH]}x{sides[_TILE_LENGTH]} pixels"
+    tile_width, tile_length = sizes.get(_TILE_WIDTH, 0), sizes.get(_TILE_LENGTH, 0)
+    if tile_width * tile_length > MAX_TILE_PIXELS:
+        return f"a TIFF of tiles of {tile_width}x{tile_length} pixels"
+    num_samples = _samples(sizes, num_pieces)
+    if num_samples > MAX_SAMPLES:
+        return f"a TIFF whose strips or tiles hold {num_samples / 1e6:,.0f} million numbers"
     return ""
+
+
+def _samples(sizes: dict[int, int], num_pieces: int) -> int:
+    """How many numbers are decoded from the strips or tiles of a TIFF, each of which is decoded whole. Some decoders follow
+    the list of them, others the size of the picture."""
+    width, length = sizes.get(_WIDTH, 0), sizes.get(_LENGTH, 0)
+    piece_width = sizes.get(_TILE_WIDTH) or width
+    piece_length = sizes.get(_TILE_LENGTH) or min(sizes.get(_ROWS) or length, length)
+    if not piece_width or not piece_length:
+        return 0
+    num_needed = -(-width // piece_width) * -(-length // piece_length)
+    colours, in_planes = sizes.get(_SAMPLES, 1), sizes.get(_PLANES, 1) == 2
+    num_pieces = max(num_pieces, num_needed * (colours if in_planes else 1))
+    return num_pieces * piece_width * piece_length * (1 if in_planes else colours)
 
 
 def _excess_of_png(data: bytes) -> str:

@@ -12,7 +12,7 @@ import pillow_heif
 import pytest
 from PIL import Image
 
-from fashion import photo_structure, photos
+from fashion import photo_file, photo_structure, photos
 from fashion.errors import PhotoError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -167,6 +167,55 @@ def test_a_tiff_of_many_numbers_beside_its_pixels_is_refused(order, directory):
         photos.read(data)
     of_bytes = tiff(order, False, [(256, 4, 1, 100), (34675, 7, 1_800_000, 8)])  # as a colour profile is
     assert photo_structure.excess(of_bytes) == ""
+
+
+def tiles(width, length, count, samples=3, planes=1, picture=(1600, 1600)):
+    """The tags of a TIFF of tiles that are all in the same place."""
+    return [
+        (256, 4, 1, picture[0]), (257, 4, 1, picture[1]), (277, 3, 1, samples), (284, 3, 1, planes),
+        (322, 4, 1, width), (323, 4, 1, length), (324, 4, count, 8),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("is_big", [False, True])
+@pytest.mark.parametrize(
+    ("tags", "millions"),
+    [
+        (tiles(16, 1_562_480, 100), "7,500"),
+        (tiles(16, 1_562_480, 300, planes=2), "7,500"),
+        (tiles(16, 1_562_480, 1), "7,500"),  # as many as the picture needs are decoded all the same
+        (tiles(1599, 1600, 99_000), "759,845"),  # more of them than the picture needs
+        ([(256, 4, 1, 5000), (257, 4, 1, 5000), (278, 4, 1, 4999), (273, 4, 50_000, 8)], "1,249,750"),
+    ],
+)
+def test_a_tiff_whose_pieces_hold_far_more_than_its_picture_is_refused(is_big, tags, millions):
+    """All tiles, or all strips, may be the same few bytes, and each is decoded whole."""
+    with pytest.raises(PhotoError, match=f"a TIFF whose strips or tiles hold {millions} million numbers"):
+        photos.read(tiff("little", is_big, tags))
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        tiles(256, 256, 400, samples=4, picture=(5000, 5000)),
+        tiles(256, 256, 1600, samples=4, planes=2, picture=(5000, 5000)),
+        tiles(5008, 4992, 1, samples=4, picture=(5000, 4990)),
+        [(256, 4, 1, 5000), (257, 4, 1, 5000), (277, 3, 1, 4), (273, 4, 5000, 8), (278, 4, 1, 1)],
+        [(256, 4, 1, 5000), (257, 4, 1, 5000), (277, 3, 1, 4), (273, 4, 1, 8), (278, 4, 1, 2**32 - 1)],
+    ],
+)
+def test_the_largest_tiff_in_pieces_is_allowed(tags):
+    """25 million pixels of four colours, in tiles of any size, rows, or one piece."""
+    assert photo_structure.excess(tiff("little", False, tags)) == ""
+
+
+def test_a_tiff_of_many_entries_is_refused_and_not_described_either():
+    """Each becomes an object; 14 MB of them took 5 s to read and 4 s to describe."""
+    many = tiff("little", True, [(256, 4, 1, 100), (257, 4, 1, 100)] + [(50_000, 3, 0, 0)] * 5_000)
+
+    with pytest.raises(PhotoError, match="a TIFF of 5,002 entries in a directory"):
+        photos.read(many)
+    assert photo_file.describe(many) is None
 
 
 @pytest.mark.parametrize("compression", [None, "tiff_lzw", "tiff_adobe_deflate", "jpeg"])

@@ -15,7 +15,7 @@ import numpy as np
 import pillow_heif
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from fashion import photo_structure
+from fashion import colour_profile, photo_structure
 from fashion.errors import PhotoError
 
 # Photos of iPhones; AVIF is Pillow's own.
@@ -39,9 +39,9 @@ DECODER_ERRORS = (*_DAMAGE, *_RARE_DAMAGE, Image.DecompressionBombError)
 def read(data: bytes, name: str = "photo") -> Image.Image:
     """The picture in a file: RGB, upright, no metadata, longest side at most 1600 pixels.
 
-    Colours are converted to sRGB where the file says they are not. Transparent parts become white, as the
-    background of a catalogue picture. Of an animation the first frame is taken. 16-bit and float pictures
-    are reduced to 8 bits.
+    Colours are converted to sRGB where the file says they are not, unless its profile would take too long. Transparent
+    parts become white, as the background of a catalogue picture. Of an animation the first frame is taken. 16-bit and
+    float pictures are reduced to 8 bits.
 
     Raises PhotoError, with `name` in its words, for anything that is not a readable picture of a sensible size.
     """
@@ -102,7 +102,7 @@ def _plain_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "RGBA":
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image).convert("RGB")
-    if profile:
+    if profile and colour_profile.is_quick(profile):  # otherwise the numbers are taken as sRGB
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
             if "srgb" not in ImageCms.getProfileDescription(source).lower():

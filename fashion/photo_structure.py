@@ -16,7 +16,7 @@ MAX_PIXELS_OF_JPEG = 60_000_000
 MAX_PIXELS_OF_HEIC = 52_000_000
 """Most pixels of a HEIC file of 8 bits; phones make 50 million, and each needs up to 9 bytes of memory."""
 MAX_PIXELS = 25_000_000
-"""Most pixels of any other file: WebP needs up to 17 bytes for each, HEIC of 10 bits or with transparency up to 19."""
+"""Most pixels of any other file: lossy WebP needs up to 17 bytes for each, HEIC of 10 bits or with transparency up to 19."""
 MAX_SCANS = 50
 """Most passes over the pixels of one JPEG; programs write 1 to 20. At 60 million pixels each takes 0.04 s."""
 MAX_COEFFICIENT_BYTES = 320_000_000
@@ -41,6 +41,9 @@ MAX_BLOCKS = 20_000
 """Most blocks of a GIF before its first picture; there should be a dozen. Of millions of comments come 700 MB."""
 MAX_RLE_BYTES = 5_000_000
 """Largest BMP whose pixels are run-length encoded, in bytes: they are decoded run by run, 2 million a second."""
+MAX_LOSSLESS_MEMORY = 260_000_000
+"""Most memory of a lossless WebP, in bytes, beside 207 MB for tables of the least size: 14 for each pixel, and 46 for each
+byte of the file, which may hold larger tables. So 3 million pixels may be in 4.7 MB, 12 million in 2."""
 MAX_NUMBERS = 300_000
 """Most numbers in the tags of a TIFF: strips and tiles have two each. Nearly two million would take 7 s."""
 MAX_AVIF_BYTES = 8_000_000
@@ -107,6 +110,8 @@ def excess(data: bytes) -> str:
         return _excess_of_png(data)
     if data.startswith((b"GIF87a", b"GIF89a")):
         return _excess_of_gif(data)
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return _excess_of_webp(data)
     if data.startswith(b"BM") and data[30:31] in (b"\1", b"\2") and len(data) > MAX_RLE_BYTES:
         return f"a run-length encoded BMP of {len(data) / 1e6:.0f} MB"
     kind_of_film = data[8 : min(int.from_bytes(data[:4]), 256)]  # what a file of ISO's family says that it is
@@ -234,6 +239,36 @@ def _excess_of_png(data: bytes) -> str:
             return _too_much_metadata(length)
         position += 12 + length  # length, kind, what it holds, checksum
     return f"a PNG of more than {MAX_CHUNKS:,} chunks"
+
+
+def _excess_of_webp(data: bytes) -> str:
+    """Looks at the chunks up to the pixels of the first picture (RFC 9649): whether these, or their transparency, are coded
+    without loss, as pixels whose codes change from place to place."""
+    num_pixels, position = 0, 12
+    while position + 8 <= len(data):
+        kind, length = (
+            data[position : position + 4],
+            int.from_bytes(data[position + 4 : position + 8], "little"),
+        )
+        content = data[position + 8 : position + 18]
+        if kind == b"VP8X":
+            num_pixels = (1 + int.from_bytes(content[4:7], "little")) * (
+                1 + int.from_bytes(content[7:], "little")
+            )
+        elif kind == b"VP8L":
+            sides = int.from_bytes(content[1:5], "little")
+            num_pixels = max(num_pixels, (1 + (sides & 0x3FFF)) * (1 + (sides >> 14 & 0x3FFF)))
+        is_lossless = kind == b"VP8L" or (kind == b"ALPH" and content[:1] and content[0] & 3 == 1)
+        if is_lossless and 14 * num_pixels + 46 * length > MAX_LOSSLESS_MEMORY:
+            return (
+                f"a lossless WebP of {num_pixels / 1e6:.0f} million pixels in {length / 1e6:.1f} MB (its tables may need "
+                "500 MB of memory)"
+            )
+        if kind in (b"VP8L", b"VP8 "):
+            break
+        # A frame of an animation holds chunks after 16 bytes of its own; of other chunks the length is made even.
+        position += 24 if kind == b"ANMF" else 8 + length + length % 2
+    return ""
 
 
 def _excess_of_gif(data: bytes) -> str:

@@ -41,6 +41,8 @@ MAX_BLOCKS = 20_000
 """Most blocks of a GIF before its first picture; there should be a dozen. Of millions of comments come 700 MB."""
 MAX_RLE_BYTES = 5_000_000
 """Largest BMP whose pixels are run-length encoded, in bytes: they are decoded run by run, 2 million a second."""
+MAX_RLE_PIXELS = 8_000_000
+"""Most pixels of one: 25 million, of rows that are nearly empty, took 3.6 s in 21 kB."""
 MAX_LOSSLESS_MEMORY = 260_000_000
 """Most memory of a lossless WebP, in bytes, beside 207 MB for tables of the least size: 14 for each pixel, and 46 for each
 byte of the file, which may hold larger tables. So 3 million pixels may be in 4.7 MB, 12 million in 2."""
@@ -112,8 +114,8 @@ def excess(data: bytes) -> str:
         return _excess_of_gif(data)
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return _excess_of_webp(data)
-    if data.startswith(b"BM") and data[30:31] in (b"\1", b"\2") and len(data) > MAX_RLE_BYTES:
-        return f"a run-length encoded BMP of {len(data) / 1e6:.0f} MB"
+    if data.startswith(b"BM") and data[30:31] in (b"\1", b"\2"):
+        return _excess_of_runs(data)
     kind_of_film = data[8 : min(int.from_bytes(data[:4]), 256)]  # what a file of ISO's family says that it is
     if data[4:8] == b"ftyp" and b"avi" in kind_of_film and len(data) > MAX_AVIF_BYTES:
         return f"an AVIF of {len(data) / 1e6:.0f} MB"
@@ -128,6 +130,16 @@ def excess_of_metadata(image: Image.Image) -> str:
 
 def _too_much_metadata(num_bytes: int) -> str:
     return f"{num_bytes / 1e6:.1f} MB of metadata"
+
+
+def _excess_of_runs(data: bytes) -> str:
+    """The size of a run-length encoded BMP, in bytes and in pixels; a negative height is one from top to bottom."""
+    if len(data) > MAX_RLE_BYTES:
+        return f"a run-length encoded BMP of {len(data) / 1e6:.0f} MB"
+    width, height = (abs(int.from_bytes(data[at : at + 4], "little", signed=True)) for at in (18, 22))
+    if width * height > MAX_RLE_PIXELS:
+        return f"a run-length encoded BMP of {width}x{height} pixels"
+    return ""
 
 
 def _excess_of_jpeg(data: bytes) -> str:

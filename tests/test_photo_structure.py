@@ -344,6 +344,17 @@ def test_a_large_run_length_encoded_bmp_is_refused():
         photos.read(encoded_in_runs)
 
 
+@pytest.mark.parametrize("height", [3_000, -3_000])
+def test_a_run_length_encoded_bmp_of_many_pixels_is_refused(height):
+    """Each row of it is two bytes that say that it ends."""
+    plain = encoded(Image.new("P", (64, 48), 1), "BMP")
+    in_runs = plain[:30] + struct.pack("<I", 1) + plain[34 : 14 + 40 + 4 * 256]
+
+    assert photos.read(in_runs + b"\x40\1\0\0" * 48 + b"\0\1").size == (64, 48)
+    with pytest.raises(PhotoError, match="a run-length encoded BMP of 3000x3000 pixels"):
+        photos.read(in_runs[:18] + struct.pack("<ii", 3_000, height) + in_runs[26:] + b"\0\0" * 3_000)
+
+
 def exif_of(num_bytes):
     """EXIF that asks for a turn by 90 degrees, with a description of so many bytes."""
     exif = Image.Exif()

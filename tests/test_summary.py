@@ -251,13 +251,13 @@ def test_a_run_without_fine_tuning_has_no_epoch_where_it_begins():
 @pytest.mark.parametrize(
     ("state", "reason", "words"),
     [
-        ("stopped", "Stopped by hand. It had not begun.", "Stopped by hand. It had not begun."),
-        ("stopped", "Stopped at the time limit of 9 s per run.", "Stopped at the time limit of 9 s per run."),
-        ("stopped", "Stopped by a signal from the system.", "Stopped by a signal from the system."),
-        ("stopped", "The recording was interrupted.", "Stopped. The recording was interrupted."),
-        ("interrupted", "This run was cut off: no word.", "This run was cut off: no word."),
-        ("failed", "The worker stopped.", "Failed. The worker stopped."),
-        ("finished", "", "Finished."),
+        ("stopped", "Stopped by hand. It had not begun.", "stopped by hand. It had not begun."),
+        ("stopped", "Stopped at the time limit of 9 s per run.", "stopped at the time limit of 9 s per run."),
+        ("stopped", "Stopped by a signal from the system.", "stopped by a signal from the system."),
+        ("stopped", "The recording was interrupted.", "stopped. The recording was interrupted."),
+        ("interrupted", "This run was cut off: no word.", "this run was cut off: no word."),
+        ("failed", "The worker stopped.", "failed. The worker stopped."),
+        ("finished", "", "finished."),
     ],
 )
 def test_how_a_run_ended_is_said_once(state, reason, words):

@@ -133,11 +133,10 @@ def short_name(run: Run) -> str:
 
 
 def ending(status: Status) -> str:
-    """How a run ended and why: "Stopped by hand." says both, so no "Stopped." stands before it."""
-    word = STATE_WORDS[status.state]
+    """How a run ended and why, to stand after a colon: "stopped by hand." says both, so no "stopped." stands before it."""
     if status.state in ("stopped", "interrupted") and _SAYS_ITSELF.search(status.reason):
-        return status.reason
-    return f"{word.capitalize()}. {status.reason}".rstrip()
+        return status.reason[0].lower() + status.reason[1:]
+    return f"{STATE_WORDS[status.state]}. {status.reason}".rstrip()
 
 
 def _when(run: Run) -> datetime | None:

@@ -60,7 +60,7 @@ def test_a_recorded_run_keeps_its_small_files_and_no_weights(worked):
 def test_what_failed_is_told_and_made_the_next_time(worked, capsys):
     """Three of four are recorded; a second recording makes only the fourth."""
     assert lessons_cli.record(RATES, RATES.experiments[0]) == 1
-    assert "0.1: Failed. No luck." in capsys.readouterr().err
+    assert "0.1: failed. No luck." in capsys.readouterr().err
     assert len(runs.recorded("learning-rate")) == 3
     worked.clear()
 

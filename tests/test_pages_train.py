@@ -271,7 +271,11 @@ def test_own_runs_are_told_from_those_of_others(page, monkeypatch):
 
 @pytest.mark.parametrize(
     ("state", "shown"),
-    [("failed", "The loss must stay a number."), ("stopped", "Stopped by hand."), ("interrupted", "cut off")],
+    [
+        ("failed", "The loss must stay a number."),
+        ("stopped", "Stopped by hand."),
+        ("interrupted", "This run was cut off."),
+    ],
 )
 def test_an_ended_run_says_why_in_words(page, state, shown):
     """The reason that the worker wrote is what the visitor reads."""

@@ -398,8 +398,8 @@ def waiting(num_runs: int, seconds: float | None, what: str = "this one") -> str
 
 
 def first_in_bold(text: str) -> str:
-    """The text with what it says first, up to a full stop or colon, in bold."""
-    return re.sub(r"^[^.:;]+[.:;]", r"**\g<0>**", text)
+    """The text with a capital, and what it says first, up to a full stop or colon, in bold."""
+    return re.sub(r"^[^.:;]+[.:;]", r"**\g<0>**", text[:1].upper() + text[1:])
 
 
 def plain(text: str) -> str:

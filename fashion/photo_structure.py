@@ -66,20 +66,78 @@ _PIECES = (273, 324)  # where the strips begin, or the tiles
 _DIRECTORIES = (0x8769, 0x8825)  # the tags that hold where others begin: EXIF, and the place
 _OF_BYTES = (1, 2, 6, 7)  # types of values that stay as they are
 _BYTES_OF_TYPE = {1: 1, 3: 2, 4: 4, 13: 4, 16: 8}
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis"}
+_OTHER_KINDS = (
+    (b"8BPS", "a Photoshop file"),
+    (b"\0\0\0\x0cjP  ", "a JPEG 2000 picture"),
+    (b"\xff\x4f\xff\x51", "a JPEG 2000 picture"),
+    (b"\0\0\0\x0cJXL ", "a JPEG XL picture"),
+    (b"\xff\x0a", "a JPEG XL picture"),
+    (b"PK\3\4", "a ZIP archive"),
+    (b"\xc5\xd0\xd3\xc6", "an EPS drawing"),
+)
 _PNG = b"\x89PNG\r\n\x1a\n"
 _EXTENSION, _PICTURE, _END_OF_GIF = 0x21, 0x2C, 0x3B
 
 
+def is_known(data: bytes) -> bool:
+    """Whether a file begins as one of a kind that the app reads: if it cannot be opened, it is damaged."""
+    return (
+        (
+            data.startswith((b"\xff\xd8", _PNG[:4], b"GIF8", *_TIFF))
+            or (
+                data[:2] == b"BM" and data[6:10] == bytes(4)
+            )  # a word may begin so; four bytes of zeros are no text
+            or (data[:4] == b"RIFF" and data[8:12] == b"WEBP")
+            or not _BRANDS.isdisjoint(_brands(data))
+        )
+        and not _is_raw(data)
+    )
+
+
 def looks_like(data: bytes) -> str:
-    """What a file that is no picture probably is, in words."""
+    """What a file that is no picture, or of a kind that is not read, probably is, in words."""
     head = data[:512].lstrip().lower()
+    if _is_raw(data):
+        return "a raw photo as a camera's sensor saw it"
+    if data[4:8] in (b"ftyp", b"moov", b"wide", b"mdat") or data.startswith(b"\x1a\x45\xdf\xa3"):
+        return "a film"
+    if data[:4] == b"RIFF" and data[8:12] == b"AVI ":
+        return "a film"
+    for start, words in _OTHER_KINDS:
+        if data.startswith(start):
+            return words
     if head.startswith(b"%pdf"):
         return "a PDF document"
+    if head.startswith(b"%!ps"):
+        return "an EPS drawing"
     if b"<svg" in head:
         return "an SVG drawing"
+    if head.startswith(b"#define ") and b"_width " in head:
+        return "an XBM picture"
     if all(byte >= 32 or byte in b"\t\r\n" for byte in head):
         return "a text file"
     return "not a picture that we can identify"
+
+
+def _brands(data: bytes) -> set[bytes]:
+    """What a file of ISO's family says that it is."""
+    end = min(int.from_bytes(data[:4]), 256)
+    return {data[place : place + 4] for place in range(8, end, 4)} if data[4:8] == b"ftyp" else set()
+
+
+def _is_raw(data: bytes) -> bool:
+    """Adobe's DNG, which is a TIFF that says so in tag 50706 (a version, four bytes), or a camera's own kind."""
+    return (
+        data.startswith((b"FUJIFILMCCD-RAW", b"IIU\0", b"IIRO", b"IIRS", b"MMOR"))
+        or data[:4] + data[8:10] == b"II*\0CR"
+        or b"crx " in _brands(data)
+        or (
+            data.startswith(_TIFF)
+            and any(entry in data[:65_536] for entry in (b"\x12\xc6\1\0\4\0\0\0", b"\xc6\x12\0\1\0\0\0\4"))
+        )
+    )
 
 
 def most_pixels(image: Image.Image) -> int:
@@ -106,7 +164,7 @@ def excess(data: bytes) -> str:
     """
     if data.startswith(b"\xff\xd8"):
         return _excess_of_jpeg(data)
-    if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+    if data.startswith(_TIFF):
         return _excess_of_tiff(data)
     if data.startswith(_PNG):
         return _excess_of_png(data)

@@ -61,6 +61,8 @@ def read(data: bytes, name: str = "photo") -> Image.Image:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise PhotoError(photo_structure.too_many_pixels(name, "far more")) from None
     except UnidentifiedImageError:
+        if photo_structure.is_known(data):
+            raise PhotoError(_damaged(name)) from None
         raise PhotoError(
             f"Expected a photo as JPEG, PNG, WebP, HEIC, AVIF, GIF, BMP or TIFF. Received: {name}, "
             f"{photo_structure.looks_like(data)}. Choose a photo, or save it as JPEG."

@@ -57,6 +57,8 @@ class _Tables:
     num_kept: dict[int, int] = field(default_factory=dict)
     """Pixels that are left of an item once it is cut to the rectangle that it names; only items with one."""
     of_av1: set[int] = field(default_factory=set)
+    turns: dict[int, list[tuple[bytes, int]]] = field(default_factory=dict)
+    """How an item is to be turned (`irot`: quarters to the left) and mirrored (`imir`: 1 left and right, 0 up and down)."""
 
     def needed(self) -> dict[int, list[int]]:
         """Item -> what is decoded for it: its parts and what goes with it."""
@@ -81,6 +83,21 @@ def bytes_read(data: bytes) -> float:
         return _bytes_read(_tables(data))
     except _Endless:
         return _UNBOUNDED
+
+
+def orientation(data: bytes) -> int:
+    """How a decoder turns the picture, as one of EXIF's eight numbers. EXIF itself does not count in such a file."""
+    try:
+        tables = _tables(data)
+    except _Endless:
+        return 1
+    mirrored, quarters = False, 0  # left and right first, then to the right
+    for kind, value in tables.turns.get(tables.main, ()):
+        if kind == b"irot":
+            quarters = (quarters - value) % 4
+        else:
+            mirrored, quarters = not mirrored, ((0 if value else 2) - quarters) % 4
+    return ((2, 7, 4, 5) if mirrored else (1, 6, 3, 8))[quarters]
 
 
 def _bytes_read(tables: _Tables) -> float:
@@ -295,6 +312,8 @@ def _read_properties(data: bytes, start: int, end: int, tables: _Tables) -> None
                     tables.num_kept[item] = over * over2 // max(under * under2, 1)
                 elif kind == b"av1C":
                     tables.of_av1.add(item)
+                elif kind in (b"irot", b"imir"):
+                    tables.turns.setdefault(item, []).append((kind, _number(data, where, 1) & 3))
 
 
 def _read_main(data: bytes, start: int, end: int, tables: _Tables) -> None:

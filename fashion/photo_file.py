@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pillow_heif
 from PIL import Image
 
-from fashion import photo_structure
+from fashion import heif_structure, photo_structure
 from fashion.photos import DECODER_ERRORS, FORMATS
 
 pillow_heif.register_heif_opener(depth_images=False, aux_images=False)
@@ -45,10 +45,11 @@ def describe(data: bytes) -> PhotoFile | None:
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             exif = image.getexif()
-            # HEIC is turned by its decoder, which leaves what it did in `info`.
-            orientation = image.info.get("original_orientation") or exif.get(_ORIENTATION, 1)
+            is_heic = image.format == "HEIF"
+            # HEIC is turned by its decoder, by what its boxes say; that is the rule, whatever EXIF says.
+            orientation = heif_structure.orientation(data) if is_heic else exif.get(_ORIENTATION, 1)
             return PhotoFile(
-                "HEIC" if image.format == "HEIF" else image.format or "",
+                "HEIC" if is_heic else image.format or "",
                 *image.size,
                 turn=_TURNS.get(orientation, ""),
                 has_place=bool(exif.get_ifd(_PLACE)),

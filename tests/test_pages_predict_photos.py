@@ -1,6 +1,5 @@
 """The Predict page with a model for photos: phone photos, many at once, the visitor's own score, and other models beside."""
 
-import io
 import re
 from pathlib import Path
 
@@ -487,16 +486,3 @@ def test_the_turn_is_read_from_the_file(orientation, turn):
 def test_bytes_that_are_no_photo_say_nothing(data):
     """None, not an error: the reader has said what is wrong."""
     assert photo_file.describe(data) is None
-
-
-def test_a_heic_photo_that_was_turned_is_told_so():
-    """Its decoder turns it and clears the tag; the words remain."""
-    exif = Image.Exif()
-    exif[_ORIENTATION] = 6
-    buffer = io.BytesIO()
-    Image.new("RGB", (64, 48), RED).save(buffer, "HEIF", exif=exif)
-
-    facts = photo_file.describe(buffer.getvalue())
-
-    assert facts.format == "HEIC"
-    assert facts.turn == "turned by 90° to the right"

@@ -35,7 +35,7 @@ def exported(name, shift):
     run.folder.mkdir()
     model.save(run.folder / "model.keras")
     difference = training._export(run, model, data, None)
-    return {"difference": difference, "bytes": (run.folder / "model.tflite").stat().st_size}
+    return {"difference": difference, "bytes": (run.folder / training._EXPORTED).stat().st_size}
 
 # 1.0002 becomes 1 in float16, 1.5 stays.
 print(json.dumps({"rounded": exported("rounded", 0.0002), "exact": exported("exact", 0.5)}))

@@ -3,10 +3,12 @@ shown with its conclusion and a question that can be answered. Pretrained weight
 """
 
 import os
+import shutil
 import subprocess
 import sys
 
 import clothing_folder
+import pooch
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -49,10 +51,14 @@ def _bare(monkeypatch, tmp_path):
     monkeypatch.setattr(machine, "devices", lambda framework="tensorflow", **_: nothing)
     monkeypatch.setattr(machine, "installed_frameworks", lambda: ("tensorflow",))
     monkeypatch.setattr(jobs.LocalQueue, "start", lambda self: self)
+    drawn = pooch.os_cache("fashion-lab") / "sketches"  # drawing them anew would take 5 s
     for name in ("DATA", "WEIGHTS"):
         (tmp_path / name).mkdir()
         monkeypatch.setenv(f"FASHION_{name}", str(tmp_path / name))
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    if drawn.exists():
+        shutil.copytree(drawn, pooch.os_cache("fashion-lab") / "sketches")
     monkeypatch.delenv("KERAS_HOME", raising=False)
     monkeypatch.delenv("FASHION_FEATURES", raising=False)
 
@@ -122,7 +128,7 @@ def test_lessons_that_need_no_photos_run_on_a_bare_machine():
     """Drawn garments and the stored vectors that come with the project: nine experiments, and the summary of the visit."""
     if not feature_store.shipped_path("efficientnetv2-b0", 224).exists():
         pytest.skip("no vectors come with this copy")
-    datasets.load("sketches")  # its cache lies in the home folder, which is new
+    datasets.load("sketches")
     chosen = [(lesson, one) for lesson, one in ALL if one.key not in NEEDS_PHOTOS]
     assert len(chosen) == 9
 

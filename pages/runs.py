@@ -6,6 +6,7 @@ from fashion import summary
 from fashion.errors import RunError
 from fashion.ui import (
     comparison_view,
+    components,
     confusion_view,
     evaluation_view,
     frame,
@@ -61,11 +62,7 @@ try:
     if section == "Summary":
         run_view.overview(one)
     elif one.settings.mean_of and section in OF_EPOCHS:
-        st.info(
-            "Nothing was trained here: the weights are the mean of those of other networks, so there are no epochs. Its card in "
-            "words, under Summary, says which networks they are.",
-            icon=":material/merge:",
-        )
+        components.no_epochs()
     elif section == "Curves":
         comparison_view.curves([one])
     elif section == "Replay":

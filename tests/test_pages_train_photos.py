@@ -384,6 +384,20 @@ def test_photos_that_pass_through_the_finished_network_are_counted(bars):
     assert bars[-1] == (1.0, "Exporting the model for prediction …")
 
 
+def test_a_mean_of_weights_has_no_curves():
+    """It says why; its accuracies and the way to a photo are there."""
+    run = make_run("20260102-120000-mean-0001", **TUNED.replace(mean_of="a,b").to_json())
+    at = AppTest.from_file(ENTRY, default_timeout=30)
+    at.query_params["run"] = run.id
+
+    at.switch_page("pages/train.py").run()
+
+    assert not at.exception
+    assert "Nothing was trained here" in at.info[0].value
+    assert "Time for the mean" in [one.label for one in at.metric]
+    assert "Images per second" not in [one.label for one in at.metric]
+
+
 def test_the_head_is_only_the_first_part(bars):
     """Its fast epochs do not promise an early end: fine-tuning follows."""
     _, at = running(epoch=4, step=0, seconds_left=3.0, images_per_second=7000.0)

@@ -397,6 +397,15 @@ def waiting(num_runs: int, seconds: float | None, what: str = "this one") -> str
     return f"Waiting: {counted(num_runs, 'run')} before {what}{long}."
 
 
+def no_epochs() -> None:
+    """Why a mean of weights has no curves."""
+    st.info(
+        "Nothing was trained here: the weights are the mean of those of other networks, so there are no epochs. Its card in "
+        "words, on the Runs page under Summary, says which networks they are.",
+        icon=":material/merge:",
+    )
+
+
 def first_in_bold(text: str) -> str:
     """The text with a capital, and what it says first, up to a full stop or colon, in bold."""
     return re.sub(r"^[^.:;]+[.:;]", r"**\g<0>**", text[:1].upper() + text[1:])

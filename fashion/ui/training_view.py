@@ -146,6 +146,9 @@ def _live(run: runs.Run, was_active: bool) -> None:
             )
         return
     _numbers(run, status, log)
+    if run.settings.mean_of:
+        components.no_epochs()
+        return
     left, right = st.columns(2, gap="medium")
     head_epochs = summary.head_epochs(run)
     num_epochs = _epochs_shown(run, head_epochs)
@@ -182,7 +185,7 @@ _PHASE_WORDS = {
     "features": "Loading the pretrained network …",
     "averaging": "Averaging the weights …",
     "training": "Training",
-    "testing": "Testing the best epoch …",
+    "testing": "Testing the network …",
     "exporting": "Exporting the model for prediction …",
     "comparing": "Looking at the training photos …",
 }
@@ -316,7 +319,7 @@ def _numbers(run: runs.Run, status: runs.Status, log: pd.DataFrame) -> None:
             _accuracy_metric("Test accuracy", card["metrics"]["test"])
             _accuracy_metric("Validation accuracy", card["metrics"]["validation"])
             st.metric(
-                "Training time",
+                "Time for the mean" if run.settings.mean_of else "Training time",
                 estimate.in_words(card["train_seconds"]),
                 help=f"{card['machine'].get('processor', 'unknown processor')}, {card['device']}, batch size "
                 f"{card['batch_size']}, Keras {card['versions'].get('keras')}; start-up and test not counted.",
@@ -326,7 +329,7 @@ def _numbers(run: runs.Run, status: runs.Status, log: pd.DataFrame) -> None:
             st.metric("Best validation accuracy", f"{log.val_accuracy.max():.1%}", width="content")
         if status.best_epoch:
             st.metric("Best epoch", f"{status.best_epoch} of {status.num_epochs}", width="content")
-        if len(log):
+        if len(log) and not run.settings.mean_of:
             st.metric("Images per second", f"{log.images_per_second.iloc[-1]:,.0f}", width="content")
     if card:
         st.caption(

@@ -30,10 +30,6 @@ def test_the_results_table_agrees_with_the_card(run):
     assert row_of(run) in README
 
 
-TRAINED = [run for run in runs.shipped() if not run.settings.mean_of]
-MEANS = [run for run in runs.shipped() if run.settings.mean_of]
-
-
 def settings_of(options: str) -> runs.RunSettings:
     """The settings that these options of `train` give; teachers, which have other names here, are left out."""
     given = {name.replace("-", "_"): text for name, text in re.findall(r"--([a-z-]+) ([^\s\\]+)", options)}
@@ -41,36 +37,17 @@ def settings_of(options: str) -> runs.RunSettings:
     return runs.RunSettings.from_text(given)
 
 
-@pytest.mark.parametrize("run", MEANS, ids=lambda run: run.id)
-def test_the_commands_that_made_a_mean_name_the_settings_of_its_networks(run):
-    """Each network's command gives the settings that the card holds of it, and the last one names their epochs."""
+@pytest.mark.parametrize("run", runs.shipped(), ids=lambda run: run.id)
+def test_the_command_that_made_a_shipped_model_names_its_settings(run):
+    """Every setting that differs from the default stands in the last command before the one that ships it, with its value."""
     common = re.search(r'COMMON="([^"]*)"', README)[1]
-    found = re.findall(r"python -m fashion train \$COMMON ((?:.|\n)*?) +# ([A-Z])\n", README)
-    given = {letter: settings_of(f"{common} {options}") for options, letter in found}
-    mean, side = re.search(r"train --mean-of (\S+) --predict-size (\d+) --mirror true", README).groups()
-    letters = [name.partition("_")[0] for name in mean.split(",")]
-    members = run.card()["mean_of"]
-
-    assert [name.partition("_")[2] for name in mean.split(",")] == [
-        name.partition("_")[2] for name in run.settings.mean_names
-    ]
-    for letter, member in zip(letters, members, strict=True):
-        assert given[letter] == runs.RunSettings.from_json(member["settings"]).replace(teachers="")
-    assert run.settings == given[letters[0]].replace(
-        mean_of=run.settings.mean_of, snapshots=False, predict_size=int(side)
+    commands = re.findall(
+        rf"\npython -m fashion train ((?:(?!\npython).|\n(?!python))*)\npython -m fashion models --ship RUN --name {run.id}\n",
+        README,
     )
 
-
-@pytest.mark.parametrize("run", TRAINED, ids=lambda run: run.id)
-def test_the_command_that_made_a_shipped_model_names_its_settings(run):
-    """Every setting that differs from the default stands in the README's command, with its value."""
-    commands = re.findall(r"```\n(python -m fashion train (?:.|\n)*?)\npython.* --name (\S+)", README)
-    command = {name: text for text, name in commands}[run.id]
-    options = dict(re.findall(r"--([a-z-]+) (\S+)", command))
-
-    given = runs.RunSettings.from_text({name.replace("-", "_"): text for name, text in options.items()})
-
-    assert given == run.settings
+    assert len(commands) == 1
+    assert settings_of(commands[0].replace("$COMMON", common)) == run.settings.replace(teachers="")
 
 
 def test_every_module_stands_in_the_file_tree():

@@ -114,7 +114,9 @@ def training(one: RunSummary) -> list[str]:
     if settings.label_smoothing:
         words.append(f"It was asked for {1 - settings.label_smoothing:.0%} certainty, not for all of it.")
     if settings.teachers:
-        names = " and ".join(settings.teacher_names)
+        # A shipped model may have been taught by the one whose name and place it took.
+        taught = [f"an earlier {name}" if name == one.run.id else name for name in settings.teacher_names]
+        names = " and ".join([", ".join(taught[:-1]), taught[-1]] if taught[1:] else taught)
         words.append(
             f"Half of what it was asked for is the label, half what {names} said of the same {pictures_word(settings)}."
         )

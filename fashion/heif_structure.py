@@ -253,6 +253,14 @@ def _read_places(data: bytes, start: int, end: int, tables: _Tables) -> None:
             tables.places[item].append((counted_from, base + offset, length))
 
 
+def _check(num_entries: int, place: int, end: int) -> None:
+    """Raise where a table is too long, or what an entry says that it holds leads beyond its end."""
+    if num_entries > _MAX_ENTRIES:
+        raise _Endless
+    if place > end:
+        raise _Damaged
+
+
 def _read_references(data: bytes, start: int, end: int, tables: _Tables) -> None:
     """What each item is made of, what goes with it, and its smaller copies, from the box `iref`."""
     wide = 4 if _number(data, start, 1) else 2
@@ -265,10 +273,7 @@ def _read_references(data: bytes, start: int, end: int, tables: _Tables) -> None
         item, count = _number(data, place, wide), _number(data, place + wide, 2)
         place += wide + 2
         num_entries += 1 + count
-        if num_entries > _MAX_ENTRIES:
-            raise _Endless
-        if place + count * wide > until:
-            raise _Damaged
+        _check(num_entries, place + count * wide, until)
         for k in range(count):
             named = _number(data, place + wide * k, wide)
             key, value = (item, named) if kind == b"dimg" else (named, item)
@@ -296,10 +301,7 @@ def _read_properties(data: bytes, start: int, end: int, tables: _Tables) -> None
             item, num_indices = _number(data, place, wide), _number(data, place + wide, 1)
             place += wide + 1
             num_entries += 1 + num_indices
-            if num_entries > _MAX_ENTRIES:
-                raise _Endless
-            if place + num_indices * of_index > stop:
-                raise _Damaged
+            _check(num_entries, place + num_indices * of_index, stop)
             for _ in range(num_indices):
                 index = _number(data, place, of_index) & without_essential
                 place += of_index

@@ -19,13 +19,10 @@ def to_judge(split: datasets.Split, settings: RunSettings, side: int) -> tuple:
     return images, split.labels
 
 
-def predict(
-    model: keras.Model, inputs, mirror: bool = False, tell: Callable[[int], None] | None = None
-) -> np.ndarray:
+def predict(model: keras.Model, inputs, mirror: bool = False) -> np.ndarray:
     """Probabilities float32 (n, classes) for raw pictures uint8 (n, h, w) or (n, h, w, 3), `Photos`, or vectors (n, size).
 
     mirror: the mean of the answers to each photo and to its mirror image.
-    tell: called with the number of each portion of photos; 28x28 pictures and vectors take too little time to count.
     """
     if (
         not isinstance(inputs, Photos) and inputs.ndim == 2
@@ -33,14 +30,14 @@ def predict(
         return np.asarray(model.predict_on_batch(inputs.astype(np.float32)), dtype=np.float32)
     if not isinstance(inputs, Photos) and inputs.ndim == 3:
         return np.asarray(model.predict(inputs, batch_size=_EVALUATION_BATCH, verbose=0), dtype=np.float32)
-    return look(model, inputs, mirror, tell)[0]
+    return look(model, inputs, mirror)[0]
 
 
 def look(
     model: keras.Model, photos, mirror: bool = False, tell: Callable[[int], None] | None = None
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """What `predict` gives for photos, and beside it the vectors float32 (n, size) of the photos as they are, from a network
-    that has these as its second output (`networks.with_vector`)."""
+    that has these as its second output (`networks.with_vector`). tell: called with the number of each portion."""
     answers, vectors = [], []
     for start in range(0, len(photos), _PHOTO_BATCH):
         images = photos[start : start + _PHOTO_BATCH]

@@ -6,13 +6,10 @@ Reading the photo is `photos.py`; nothing here is kept but these few words.
 import io
 from dataclasses import dataclass
 
-import pillow_heif
 from PIL import Image
 
 from fashion import heif_structure, photo_structure
 from fashion.photos import DECODER_ERRORS, FORMATS
-
-pillow_heif.register_heif_opener(depth_images=False, aux_images=False)
 
 _TURNS = {
     2: "mirrored",

@@ -110,15 +110,16 @@ def finish(run: runs.Run, settings: RunSettings, reporter: Reporter, export: boo
         model = networks.build(settings, data.info.image_shape, num_classes)
         model.set_weights(best.get_weights())
     save(model, run.folder / "model.keras")
-    looked = None  # what the network for the comparison made of validation and test
+    seen = None  # the network with its vectors, and those of validation and test
     if known is not None:
         validation, test = known
     elif settings.dataset in PHOTOS:
         tell = counting(reporter, "testing", len(data.validation) + len(data.test))
         # One network for answers and vectors: two would be built, and would pass over these photos twice.
         asked = networks.with_vector(model) if settings.pretrained and not no_export else model
-        looked = [look(asked, split.images, settings.mirror, tell) for split in (data.validation, data.test)]
-        validation, test = (answers for answers, _ in looked)
+        validation, of_validation = look(asked, data.validation.images, settings.mirror, tell)
+        test, of_test = look(asked, data.test.images, settings.mirror, tell)
+        seen = asked, of_validation, of_test
     else:
         validation, test = (predict(model, split.images) for split in (data.validation, data.test))
     disk.write_arrays(
@@ -135,8 +136,7 @@ def finish(run: runs.Run, settings: RunSettings, reporter: Reporter, export: boo
         disk.write_arrays(run.folder / "head.npz", **networks.head_arrays(model))
     rule = None
     if settings.pretrained and not no_export:
-        vectors = None if looked is None else (asked, *(vectors for _, vectors in looked))
-        rule = transfer.write_neighbours(run, settings, data, reporter, vectors)
+        rule = transfer.write_neighbours(run, settings, data, reporter, seen)
     if not no_export:  # not before: a run with a card of its test alone can predict from here on
         os.replace(run.folder / _EXPORTED, run.folder / "model.tflite")
     card = _card(run, settings, data, reporter, validation, test)

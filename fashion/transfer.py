@@ -174,17 +174,17 @@ def write_neighbours(
     settings: RunSettings,
     data: Dataset,
     reporter: Reporter,
-    looked: tuple[keras.Model, np.ndarray, np.ndarray] | None,
+    seen: tuple[keras.Model, np.ndarray, np.ndarray] | None,
 ) -> dict:
     """Keep what the finished network made of the training photos, in `neighbours.npz`, and the rule that refuses photos
     unlike all of them, which is returned for the card.
 
-    looked: the network with its vectors, and those of validation and test; takes a pass over the training photos. None where
+    seen: the network with its vectors, and those of validation and test; takes a pass over the training photos. None where
     the answers were told from stored vectors (`known_answers`), which will do here, too.
     """
     split = chosen(data.train, settings)
-    if looked is not None:
-        model, validation, test = looked
+    if seen is not None:
+        model, validation, test = seen
         train = look(model, split.images, tell=counting(reporter, "comparing", len(split)))[1]
     else:
         reporter.update(phase="comparing")

@@ -154,11 +154,11 @@ def question(lesson: Lesson, ask: Ask | None) -> None:
         st.caption("It is checked against what you try above; do that first.")
         return
     answer = _answer(lesson, ask)
-    before = state.progress().get(lesson.slug, {})
-    if answer is None and before.get("answer") is not None:
-        stood = "right" if before.get("right") else "not right"
-        st.caption(f"Your answer before: {components.literal(str(before['answer']))}, which was {stood}.")
     if answer is None:
+        before = state.progress().get(lesson.slug, {})
+        if before.get("answer") is not None:  # brought back from an earlier visit
+            stood = "right" if before.get("right") else "not right"
+            st.caption(f"Your answer before: {components.literal(str(before['answer']))}, which was {stood}.")
         return
     judged = ask.judge(answer)
     state.note_progress(lesson.slug, answer=answer, right=judged.right)

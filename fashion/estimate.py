@@ -190,9 +190,10 @@ def waiting_seconds(
     """Seconds until these runs have ended, shared by so many workers; None where one of them cannot be foreseen."""
     total = 0.0
     for run, status in ahead:
-        if run.kind != "training":
-            return None  # a benchmark, the proof of a zip file, tested epochs
         try:
+            # A benchmark, the proof of a zip file, tested epochs; and a mean of weights has only its networks' settings.
+            if run.kind != "training" or run.settings.mean_of:
+                return None
             guess = estimate(run.settings, measured)
         except FashionError:
             return None

@@ -192,6 +192,8 @@ def test_the_wait_is_what_the_runs_ahead_will_still_take():
 
     assert seconds == pytest.approx(20.0 + whole.finishing_seconds + whole.seconds)
     assert estimate.waiting_seconds(ahead, speeds, 2) == pytest.approx(seconds / 2)
+    mean = make_run("20260102-030405-mean-0002", **TUNED.replace(mean_of="a,b").to_json())
+    assert estimate.waiting_seconds([(mean, runs.Status())], speeds, 1) is None
     (run.folder / "plan.json").write_text("{}")
     assert estimate.waiting_seconds(ahead, speeds, 1) is None
 

@@ -59,6 +59,8 @@ class _Tables:
     of_av1: set[int] = field(default_factory=set)
     turns: dict[int, list[tuple[bytes, int]]] = field(default_factory=dict)
     """How an item is to be turned (`irot`: quarters to the left) and mirrored (`imir`: 1 left and right, 0 up and down)."""
+    colours: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """The numbers of an item's primaries and of its curve (`colr` of the kind `nclx`)."""
 
     def needed(self) -> dict[int, list[int]]:
         """Item -> what is decoded for it: its parts and what goes with it."""
@@ -98,6 +100,16 @@ def orientation(data: bytes) -> int:
         else:
             mirrored, quarters = not mirrored, ((0 if value else 2) - quarters) % 4
     return ((2, 7, 4, 5) if mirrored else (1, 6, 3, 8))[quarters]
+
+
+def colours(data: bytes) -> tuple[int, int] | None:
+    """The numbers of the picture's primaries and of its curve, as ITU-T H.273 counts them; None where it names none."""
+    try:
+        tables = _tables(data)
+    except _Endless:
+        return None
+    parts = tables.parts.get(tables.main, ())  # some programs name the colours of the tiles only
+    return next((tables.colours[item] for item in (tables.main, *parts[:1]) if item in tables.colours), None)
 
 
 def _bytes_read(tables: _Tables) -> float:
@@ -281,8 +293,8 @@ def _read_references(data: bytes, start: int, end: int, tables: _Tables) -> None
 
 
 def _read_properties(data: bytes, start: int, end: int, tables: _Tables) -> None:
-    """How many pixels each item says that it has, how many it keeps of them, and whether it is of AV1, from the box
-    `iprp`: properties, and which item has which."""
+    """How many pixels each item says that it has, how many it keeps of them, whether it is of AV1, how it is turned and what
+    its colours are, from the box `iprp`: properties, and which item has which."""
     properties: list[tuple[bytes, int]] = []
     for table, begin, stop in _boxes(data, start, end):
         for kind, place, _ in _boxes(data, begin, stop) if table == b"ipco" else ():
@@ -316,6 +328,8 @@ def _read_properties(data: bytes, start: int, end: int, tables: _Tables) -> None
                     tables.of_av1.add(item)
                 elif kind in (b"irot", b"imir"):
                     tables.turns.setdefault(item, []).append((kind, _number(data, where, 1) & 3))
+                elif kind == b"colr" and data[where : where + 4] == b"nclx":
+                    tables.colours[item] = (_number(data, where + 4, 2), _number(data, where + 6, 2))
 
 
 def _read_main(data: bytes, start: int, end: int, tables: _Tables) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import pillow_heif
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from fashion import colour_profile, photo_structure
+from fashion import colour_profile, heif_structure, photo_structure
 from fashion.errors import PhotoError
 
 # Photos of iPhones; AVIF is Pillow's own.
@@ -86,14 +86,25 @@ def read(data: bytes, name: str = "photo") -> Image.Image:
         # JPEG can be decoded at 1/2, 1/4 or 1/8 of its size, which saves most of the time and memory.
         image.draft("RGB", (round(width * scale), round(height * scale)))
         ImageOps.exif_transpose(image, in_place=True)
-        return _plain_rgb(image)
+        return _plain_rgb(image, _profile(data, image))
     except DECODER_ERRORS:
         raise PhotoError(_damaged(name)) from None
 
 
-def _plain_rgb(image: Image.Image) -> Image.Image:
-    """A new RGB image of the same picture, reduced to MAX_SIDE, in sRGB, without anything but its pixels."""
+def _profile(data: bytes, image: Image.Image) -> bytes | None:
+    """The colour profile in a file, or the one that belongs to the numbers by which a HEIC or AVIF names its colours."""
     profile = image.info.get("icc_profile")
+    if not profile and image.format in ("HEIF", "AVIF"):
+        numbers = heif_structure.colours(data)
+        profile = numbers and colour_profile.named(*numbers)
+    return profile
+
+
+def _plain_rgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """A new RGB image of the same picture, reduced to MAX_SIDE, in sRGB, without anything but its pixels.
+
+    profile: the colour profile of its numbers; those of sRGB if None.
+    """
     if image.mode.startswith("I") or image.mode == "F":
         image = _eight_bits(image)
     elif image.has_transparency_data and image.mode != "RGBA":  # converting would copy it all the same

@@ -1,8 +1,11 @@
-"""Colour profiles as cameras and presses have them are used; those that calculate for every pixel are passed over."""
+"""Colour profiles as cameras and presses have them are used, also those named by a number; those that calculate for every
+pixel are passed over."""
 
 import io
 import struct
 
+import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image, ImageCms
 
@@ -121,3 +124,67 @@ def test_a_profile_that_stops_anywhere_is_judged_without_an_error(end):
 def test_the_profiles_of_little_cms_are_quick(name):
     """Those that programs write most."""
     assert colour_profile.is_quick(ImageCms.ImageCmsProfile(ImageCms.createProfile(name)).tobytes())
+
+
+def naming_colours(file_format: str, primaries: int, curve: int) -> bytes:
+    """A red picture whose colours are named by two numbers, in the box that Pillow and libheif write for sRGB."""
+    stored = io.BytesIO()
+    picture = Image.new("RGB", (64, 64), RED)
+    if file_format == "AVIF":
+        picture.save(stored, "AVIF", quality=100, subsampling="4:4:4")
+    else:
+        pillow_heif.from_pillow(picture).save(stored, quality=-1, chroma=444, save_nclx_profile=True)
+    data = stored.getvalue()
+    place = data.index(b"colrnclx") + 8
+    return data[:place] + struct.pack(">HH", primaries, curve) + data[place + 4 :]
+
+
+def p3_as_srgb(colour: tuple[int, ...]) -> list[float]:
+    """A colour of Display P3 in sRGB, 0 to 255, by the matrix of CSS Color 4 (section 18), which both share their white with."""
+    values = np.array(colour) / 255
+    linear = np.where(values > 0.04045, ((values + 0.055) / 1.055) ** 2.4, values / 12.92)
+    matrix = [[1.2249, -0.2249, 0], [-0.0420, 1.0420, 0], [-0.0196, -0.0786, 1.0983]]
+    linear = np.clip(np.array(matrix) @ linear, 0, 1)
+    return list(255 * np.where(linear > 0.0031308, 1.055 * linear ** (1 / 2.4) - 0.055, 12.92 * linear))
+
+
+@pytest.mark.parametrize("file_format", ["HEIC", "AVIF"])
+@pytest.mark.parametrize("curve", [1, 13])
+def test_a_photo_that_names_display_p3_by_numbers_is_no_paler_than_it_was(file_format, curve):
+    """Many phones give no profile, but number 12; the red of P3 is a stronger one than sRGB's."""
+    received = photos.read(naming_colours(file_format, 12, curve)).getpixel((30, 30))
+
+    assert received == pytest.approx(p3_as_srgb(RED), abs=4)
+    assert received[0] > RED[0] + 10
+
+
+@pytest.mark.parametrize("file_format", ["HEIC", "AVIF"])
+@pytest.mark.parametrize(("primaries", "curve"), [(1, 13), (2, 2), (9, 16), (12, 16), (4, 4)])
+def test_other_colours_by_numbers_are_taken_as_srgb(file_format, primaries, curve):
+    """sRGB's own, none, those of films, and those of old screens."""
+    assert is_near(photos.read(naming_colours(file_format, primaries, curve)).getpixel((30, 30)), RED)
+
+
+def test_a_profile_counts_more_than_numbers():
+    """ISO/IEC 23008-12 allows both; programs that know profiles use these."""
+    stored = io.BytesIO()
+    picture = Image.new("RGB", (64, 64), RED)
+    picture.save(stored, "AVIF", quality=100, icc_profile=profile(SWAPPED))
+    data = stored.getvalue()
+    place = data.index(b"colrnclx") + 8
+
+    received = photos.read(data[:place] + struct.pack(">HH", 12, 13) + data[place + 4 :])
+
+    assert not is_near(received.getpixel((30, 30)), RED)
+    assert received.getpixel((30, 30))[2] > received.getpixel((30, 30))[0]
+
+
+def test_the_profile_of_display_p3_leaves_white_and_grey_alone():
+    """All its three colours together are white."""
+    source, srgb = colour_profile.named(12, 13), ImageCms.createProfile("sRGB")
+    for level in (0, 128, 255):
+        grey = ImageCms.profileToProfile(
+            Image.new("RGB", (1, 1), (level,) * 3), ImageCms.ImageCmsProfile(io.BytesIO(source)), srgb
+        )
+        assert grey.getpixel((0, 0)) == pytest.approx((level,) * 3, abs=1)
+    assert colour_profile.is_quick(source)

@@ -4,6 +4,7 @@ Sentences and small tables from a run's card, settings and stored answers. Judgi
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,7 +47,8 @@ def origin(one: RunSummary, card: dict) -> list[str]:
     words = [
         f"It learned from **{num_train:,} {what}**, {_SOURCES[settings.dataset]} (dataset: {info.title}). {_shape(one, card)}"
     ]
-    left_out = min(settings.num_train, info.split_sizes["train"]) - num_train
+    published = datasets.split_sizes(settings.dataset, settings.class_names)["train"]
+    left_out = min(settings.num_train, published) - num_train
     if settings.clean_labels and left_out > 0:
         words[0] += f" {left_out} more were left out, as their label is in doubt."
     if one.validation and one.test:
@@ -443,11 +445,13 @@ def limits(one: RunSummary, card: dict) -> list[str]:
         "between": "Of a long photo it does not see the ends.",
         "squash": "It sees a long photo squashed.",
     }[card.get("fit", "crop")]
+    others, worn = "Bags", "a shirt, trousers and shoes is three"
+    if one.settings.class_names:
+        others, worn = "The other eight kinds of clothes, bags", "both of its kinds is two"
     return [
-        f"**Things that are not among its ten.** Bags, underwear, socks, jewellery, belts, jumpsuits: none were shown to it. "
-        f"{_other_things(card)}",
-        "**More than one garment.** It gives one answer for one photo. Somebody wearing a shirt, trousers and shoes is three "
-        "right answers at once.",
+        f"**Things that are not among its {class_count(one.classes)}.** {others}, underwear, socks, jewellery, belts, jumpsuits: none "
+        f"were shown to it. {_other_things(one, card)}",
+        f"**More than one garment.** It gives one answer for one photo. Somebody wearing {worn} right answers at once.",
         "**Children's clothes.** Not one training photo is marked as showing them.",
         f"**Other people's clothes.** All photos come from {_NUM_PEOPLE} volunteers, who mostly photographed what they had at "
         "home, laid out or hung up. From which countries, of which age or taste, nobody wrote down. What none of them owned, "
@@ -460,10 +464,15 @@ def limits(one: RunSummary, card: dict) -> list[str]:
     ]
 
 
-def _other_things(card: dict) -> str:
+def class_count(classes: Sequence[str]) -> str:
+    """How many classes a model tells apart, in words: "ten", of a run on two classes "two"."""
+    return {2: "two", 10: "ten"}.get(len(classes), str(len(classes)))
+
+
+def _other_things(one: RunSummary, card: dict) -> str:
     """What becomes of pictures of other things: no more than was measured."""
     if "refusal" not in card:
-        return "It names one of the ten all the same."
+        return f"It names one of the {class_count(one.classes)} all the same."
     try:
         measured = bool(refusal(card).others)
     except RunError:  # said where the rates would stand

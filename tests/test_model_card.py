@@ -70,6 +70,25 @@ def test_photos_left_out_for_their_doubtful_labels_are_counted():
     assert "25 more were left out" in words[0]
 
 
+def test_a_run_on_two_classes_speaks_of_two():
+    """Of 923 photos of pants and long sleeves none was left out for its label but two; eight kinds of clothes were not shown."""
+    one = photo_run(classes=["longsleeve", "pants"], num_train=921)
+    settings = RunSettings(
+        dataset="clothing", architecture="cnn", image_size=96, classes="longsleeve,pants", clean_labels=True
+    )
+    disk.write_json(one.run.folder / "settings.json", settings.to_json())
+    one = summary.summarise(runs.Run(one.run.folder))
+
+    origin, limits = model_card.origin(one, one.run.card()), model_card.limits(one, {})
+
+    assert "2 more were left out, as their label is in doubt" in origin[0]
+    assert limits[0].startswith(
+        "**Things that are not among its two.** The other eight kinds of clothes, bags"
+    )
+    assert limits[0].endswith("It names one of the two all the same.")
+    assert "two right answers" in limits[1]
+
+
 @pytest.mark.parametrize(
     ("name", "changes", "words"),
     [

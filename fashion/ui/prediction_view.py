@@ -11,7 +11,7 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from fashion import answers, datasets, pictures, predictor, refusal
+from fashion import answers, datasets, model_card, pictures, predictor, refusal
 from fashion.answers import Answer
 from fashion.errors import FashionError, PhotoError, RunError
 from fashion.predictor import Predictor
@@ -77,7 +77,7 @@ def nothing_yet(model: Predictor) -> None:
     st.info(
         "The answer appears here. It is always one of these ten, unless the model finds the photo too strange."
         if "refusal" in model.card
-        else "The answer appears here. It is always one of these ten, whatever the picture shows.",
+        else f"The answer appears here. It is always one of these {model_card.class_count(model.classes)}, whatever the picture shows.",
         icon=":material/photo_camera:",
     )
     if not model.sees_photos:

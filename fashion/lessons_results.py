@@ -205,9 +205,15 @@ def verdict(experiment: Experiment, own: Sequence[Outcome]) -> str:
             f"{one.log.accuracy.iloc[-1]:.1%}."
         )
     how = "on the same photos, picture by picture" if ahead.paired else "as if measured on different photos"
-    points = (
-        f"{100 * ahead.difference:.1f} points, 95 % interval {100 * ahead.low:.1f} to {100 * ahead.high:.1f}"
-    )
+    interval = f"95 % interval {100 * ahead.low:.1f} to {100 * ahead.high:.1f}"
+    if not ahead.difference:
+        most = max(outcome.one.validation.value for outcome in own)
+        several = [f"**{outcome.label}**" for outcome in own if outcome.one.validation.value == most]
+        return (
+            f"Your runs: {experiment.varies} {', '.join(several[:-1])} and {several[-1]} were best, equally often right: a difference of "
+            f"0 points, {interval} ({how}). So these photos do not tell which of them is better."
+        )
+    points = f"{100 * ahead.difference:.1f} points, {interval}"
     start = f"Your runs: {experiment.varies} **{ahead.best}** was best, ahead of **{ahead.next}** by {points} ({how})."
     if ahead.sure:
         return f"{start} That is more than chance."

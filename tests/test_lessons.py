@@ -252,6 +252,24 @@ def test_tested_runs_are_compared_picture_by_picture():
     assert "holds zero" in lessons_results.verdict(tiny_experiment(), own)
 
 
+def test_of_runs_that_are_equally_often_right_none_is_called_ahead(two_runs):
+    """Untested, both had 80 % in their best epoch; tested, the same number of pictures right."""
+    (two_runs[1].folder / "log.csv").write_text(log_of([0.5, 0.6, 0.8], [0.5, 0.6, 0.95]))
+    tested = [
+        make_run("20260101-120002-softmax-0003", learning_rate=0.001, wrong={(4, 2): 5, (6, 0): 7}),
+        make_run("20260101-120003-softmax-0004", learning_rate=0.01, wrong={(4, 3): 5, (6, 0): 7}),
+    ]
+
+    for several in (two_runs, tested):
+        words = lessons_results.verdict(
+            tiny_experiment(), lessons_results.outcomes(tiny_experiment(), several)
+        )
+
+        assert "**0.001** and **0.01** were best, equally often right" in words
+        assert "do not tell" in words
+        assert "ahead" not in words
+
+
 def test_a_lead_whose_interval_holds_zero_is_not_sure():
     """Only one that lies above zero is."""
     assert Lead("a", "b", 0.02, 0.001, 0.04, True).sure

@@ -248,18 +248,29 @@ def _mistake(own: Sequence[Outcome]) -> str:
     plain, changed = own
     told = [float(outcome.log.val_accuracy.max()) for outcome in own]
     n = plain.one.validation.n
-    words = (
-        f"Both runs learned the same: training accuracy in the last epoch {plain.log.accuracy.iloc[-1]:.1%} and "
-        f"{changed.log.accuracy.iloc[-1]:.1%}. But the curve of the second one stops at {told[1]:.1%} where the first reaches "
-        f"{told[0]:.1%} (n = {n:,}): it was judged on harder pictures, other ones in each epoch."
-    )
+    counts = [len(outcome.log) for outcome in own]
+    alike = "Both runs learned the same: training" if counts[0] == counts[1] else "Training"
+    words = f"{alike} accuracy in the last epoch {plain.log.accuracy.iloc[-1]:.1%} and {changed.log.accuracy.iloc[-1]:.1%}"
+    words += "." if counts[0] == counts[1] else f", after {counts[0]} and {counts[1]} epochs."
+    fooled = told[1] < told[0] and counts[0] == counts[1]
+    if fooled:
+        words += (
+            f" But the curve of the second one stops at {told[1]:.1%} where the first reaches {told[0]:.1%} (n = {n:,}): it was judged "
+            "on harder pictures, other ones in each epoch."
+        )
+    else:
+        words += (
+            f" The curve of the first one reaches {told[0]:.1%}, that of the second {told[1]:.1%} (n = {n:,}), which was judged on other "
+            "pictures, new ones in each epoch: the two cannot be compared."
+        )
     if plain.one.test and changed.one.test:
         words += (
             f" On test pictures as they are, the kept epochs have {plain.one.test.value:.1%} and {changed.one.test.value:.1%} "
             f"(n = {plain.one.test.n:,}; 95 % intervals {plain.one.test.low:.1%} to {plain.one.test.high:.1%} and "
-            f"{changed.one.test.low:.1%} to {changed.one.test.high:.1%}). Who believes the second curve throws a good network away, "
-            "and can compare it with nobody else's."
+            f"{changed.one.test.low:.1%} to {changed.one.test.high:.1%})."
         )
+        if fooled:
+            words += " Who believes the second curve throws a good network away, and can compare it with nobody else's."
     return words
 
 

@@ -270,6 +270,33 @@ def test_of_runs_that_are_equally_often_right_none_is_called_ahead(two_runs):
         assert "ahead" not in words
 
 
+@pytest.mark.parametrize(
+    ("curves", "said", "unsaid"),
+    [
+        (([0.5, 0.7], [0.4, 0.6]), ["learned the same", "stops at 60.0% where the first reaches 70.0%"], []),
+        (
+            ([0.3], [0.4]),
+            ["learned the same", "reaches 30.0%, that of the second 40.0%"],
+            ["harder", "stops"],
+        ),
+        (([0.5, 0.7], [0.4]), ["after 2 and 1 epochs"], ["learned the same", "harder"]),
+    ],
+)
+def test_the_mistake_is_told_as_the_curves_show_it(curves, said, unsaid):
+    """After one epoch the changed exam may have come out better; and a run that was stopped has not learned the same."""
+    several = []
+    for number, (rate, curve) in enumerate(zip((0.001, 0.01), curves, strict=True)):
+        run = make_run(f"20260101-12000{number}-softmax-000{number}", tested=False, learning_rate=rate)
+        (run.folder / "log.csv").write_text(log_of(curve, curve))
+        several.append(run)
+    one = tiny_experiment("mistake")
+
+    words = lessons_results.verdict(one, lessons_results.outcomes(one, several))
+
+    assert all(part in words for part in said)
+    assert not any(part in words for part in unsaid)
+
+
 def test_a_lead_whose_interval_holds_zero_is_not_sure():
     """Only one that lies above zero is."""
     assert Lead("a", "b", 0.02, 0.001, 0.04, True).sure

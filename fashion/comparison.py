@@ -18,6 +18,7 @@ from fashion.summary import RunSummary
 
 MAX_SEEDS = 10
 _LEVEL, _POWER = 0.05, 0.8
+_ROUNDING = 1e-9  # of sums of accuracies; a picture of ten thousand counts 1e-4
 
 
 @dataclass(frozen=True)
@@ -153,8 +154,14 @@ class SeedComparison:
 
     @property
     def sure(self) -> bool:
-        """Whether the interval leaves out zero."""
-        return not self.low <= 0 <= self.high
+        """Whether the interval leaves out zero. One without width does not count: a few accuracies, which are counts of pictures,
+        may differ alike by chance, and then the luck of a training cannot be seen from them."""
+        return self.spread and not self.low <= 0 <= self.high
+
+    @property
+    def spread(self) -> bool:
+        """Whether the seeds differ in how much better b is."""
+        return self.high - self.low > _ROUNDING
 
 
 def compare_seeds(a: Sequence[float], b: Sequence[float]) -> SeedComparison:
@@ -185,10 +192,18 @@ def seeds_in_words(
     one = comparison
     ahead, behind = (name_b, name_a) if one.difference >= 0 else (name_a, name_b)
     points = f"{100 * abs(one.difference):.2f} percentage points of {what}"
+    if abs(one.difference) <= _ROUNDING:
+        seeds = "with one seed" if one.n == 1 else f"on average over {one.n} seeds"
+        return f"It cannot be told which is better: {name_a} and {name_b} have the same {what} {seeds}."
     if one.n == 1:
         return (
             f"It cannot be told which is better: {ahead} is {points} ahead of {behind} with one seed. Train both with more "
             "seeds to see how much of that is luck."
+        )
+    if not one.spread:
+        return (
+            f"It cannot be told which is better: {ahead} is {points} ahead of {behind} with each of {one.n} seeds, by as many "
+            "pictures each time, so they do not show how much of that is luck. Train both with more seeds."
         )
     low, high = (one.low, one.high) if one.difference >= 0 else (-one.high, -one.low)
     interval = f"95 % interval {100 * low:.2f} to {100 * high:.2f}".replace("-", "\N{MINUS SIGN}")

@@ -149,6 +149,25 @@ def test_one_seed_tells_nothing_about_luck():
     assert "more seeds" in comparison.seeds_in_words(said, "a", "b")
 
 
+@pytest.mark.parametrize("several", [([0.8], [0.8]), ([0.8, 0.9], [0.9, 0.8])])
+def test_settings_with_the_same_mean_are_called_the_same(several):
+    """None of them is ahead by 0.00 points."""
+    sentence = comparison.seeds_in_words(comparison.compare_seeds(*several), "a", "b")
+
+    assert sentence.startswith("It cannot be told which is better: a and b have the same validation accuracy")
+    assert "ahead" not in sentence
+
+
+def test_two_seeds_that_differ_alike_by_chance_do_not_tell():
+    """Two of 341 photos both times: an interval without width is no certainty, and rounding gives it none."""
+    said = comparison.compare_seeds([300 / 341, 305 / 341], [302 / 341, 307 / 341])
+
+    assert not said.sure
+    sentence = comparison.seeds_in_words(said, "a", "b")
+    assert sentence.startswith("It cannot be told which is better: b is 0.59 percentage points")
+    assert "more seeds" in sentence
+
+
 def test_seeds_that_differ_both_ways_do_not_tell():
     """One seed up, one down: named as such, with the one ahead first and its interval from low to high."""
     sentence = comparison.seeds_in_words(comparison.compare_seeds([0.85, 0.80], [0.80, 0.83]), "a", "b")

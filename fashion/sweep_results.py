@@ -235,12 +235,12 @@ def verdict_of_runs(several: Sequence[RunSummary]) -> str:
 
 def caveat(several: Sequence[Combination]) -> str:
     """What to keep in mind of the best of so many; empty where nothing was chosen."""
-    count = len(ranked(several))
-    if count < 2:
+    judged = ranked(several)
+    if len(judged) < 2:
         return ""
-    n = several[0].num_pictures("validation")
+    n = judged[0].num_pictures("validation")
     return (
-        f"The best of {count} was chosen by the same {n:,} validation pictures that it is judged by: the highest of many is partly "
+        f"The best of {len(judged)} was chosen by the same {n:,} validation pictures that it is judged by: the highest of many is partly "
         "lucky, so its validation accuracy is too good, the more so the more there are. The test pictures had no part in "
         "the choice. The interval in brackets is of chance in the pictures, the spread of luck in training."
     )

@@ -161,6 +161,16 @@ def test_the_caveat_says_among_how_many_was_chosen(sweep):
     )
 
 
+def test_the_caveat_counts_the_pictures_of_combinations_that_have_a_result(sweep):
+    """The first combination failed before its first epoch: it was judged by none, the others by 300."""
+    failed = make_run("20260102-030405-softmax-1aaa", tested=False, learning_rate=10.0, seed=1)
+    (failed.folder / "log.csv").unlink()
+
+    caveat = sweep_results.caveat(sweep_results.combinations([failed, *sweep]))
+
+    assert caveat.startswith("The best of 2 was chosen by the same 300")
+
+
 def test_progress_counts_runs_by_their_arithmetic(sweep):
     """One of two done, the other twice as long and half through: 2 of 3 parts, in 20 s, so 10 s are left."""
     other = add(5, 5.0, epochs=6)

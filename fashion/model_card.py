@@ -114,7 +114,9 @@ def training(one: RunSummary) -> list[str]:
             f"{_each_time(settings)} was changed at random, so that it never looked quite the same: {changes}."
         )
     if settings.label_smoothing:
-        words.append(f"It was asked for {1 - settings.label_smoothing:.0%} certainty, not for all of it.")
+        # What is taken from the label is shared by all classes, its own among them.
+        asked = 1 - settings.label_smoothing * (1 - 1 / len(one.classes))
+        words.append(f"It was asked for {100 * asked:.3g}% certainty, not for all of it.")
     if settings.teachers:
         # A shipped model may have been taught by the one whose name and place it took.
         taught = [f"an earlier {name}" if name == one.run.id else name for name in settings.teacher_names]

@@ -106,7 +106,8 @@ def in_words(found: Suggestion | None) -> str:
     """The suggestion in two or three sentences."""
     if found is None:
         return (
-            "The loss never fell in this test, so it suggests no rate. Try more epochs, or another network."
+            "The loss did not fall clearly in this test, or it had too few steps to tell, so it suggests no rate. Try more epochs, "
+            "or another network."
         )
     end = (
         f"at {found.last:.2g} it had exploded, and the test ended"

@@ -52,7 +52,9 @@ def test_what_comes_after_the_least_loss_does_not_count():
 def test_without_a_fall_nothing_is_suggested(losses):
     """A loss that stays or only rises, or a test of three steps, and the words say so."""
     assert suggest(recorded(losses)) is None
-    assert "suggests no rate" in range_test.in_words(None)
+    words = range_test.in_words(None)
+    assert "suggests no rate" in words
+    assert "too few steps" in words  # three of them did fall
 
 
 def test_a_recording_ends_at_four_times_the_least_loss_or_at_no_number():

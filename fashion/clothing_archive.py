@@ -110,7 +110,13 @@ def _in_words() -> Iterator[None]:
 
 
 class _Cautious(io.FileIO):
-    """A file of which no large part is read at once: zipfile believes what an archive says of itself."""
+    """A file of which no large part is read at once, and nothing before its beginning: zipfile believes what an archive says of
+    itself."""
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if whence == io.SEEK_SET and offset < 0:  # else an OSError, as of a disk
+            raise zipfile.BadZipFile("something of it would lie before its beginning")
+        return super().seek(offset, whence)
 
     def read(self, size: int | None = -1) -> bytes:
         everything = size is None or size < 0

@@ -232,7 +232,16 @@ def bomb(toy) -> bytes:
     return content.replace(struct.pack("<I", 3_456_789), struct.pack("<I", 1000))
 
 
+def before_its_beginning(toy) -> bytes:
+    """An archive that says that its list of entries lies two gigabytes further on than it does."""
+    content = bytearray(clothing_folder.packed(toy))
+    place = content.rindex(b"PK\5\6") + 16
+    content[place : place + 4] = struct.pack("<I", 2**31)
+    return bytes(content)
+
+
 HOSTILE = {
+    "lies before its beginning": (before_its_beginning, "whole zip archive.*before its beginning"),
     "climbs out": (lambda toy: with_entry(toy, entry("../../evil.jpg")), "own folder.*evil"),
     "climbs out later": (
         lambda toy: with_entry(toy, entry(f"{clothing_folder.TOP}/train/../../../evil.jpg")),

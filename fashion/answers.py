@@ -107,7 +107,8 @@ def _asked(model: Predictor, pixels: np.ndarray, prepare_seconds: float, **ways)
     evidence = change = None
     if model.head is not None and look.feature_map is not None:
         evidence = explain.activation_maps(look.feature_map, model.head)
-        change = explain.change_of_mind(look.feature_map, model.head)
+        told = int(probabilities.argmax()) if model.mirror else None
+        change = explain.change_of_mind(look.feature_map, model.head, told)
     return Answer(
         model.describe(probabilities),
         pixels,

@@ -142,21 +142,25 @@ def coloured(warmth: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class ChangeOfMind:
-    """How many places of the feature map must be left out until the answer changes, of how many, and to which class."""
+    """How many places of the feature map must be left out until the answer changes, of how many, and to which class.
+
+    None need be left out where a network that judges the mirror image, too, says something else of the photo alone.
+    """
 
     num_left_out: int
     num_places: int
     label: int
 
 
-def change_of_mind(feature_map: np.ndarray, head: Head) -> ChangeOfMind | None:
+def change_of_mind(feature_map: np.ndarray, head: Head, label: int | None = None) -> ChangeOfMind | None:
     """What it takes to change the answer: its strongest places are left out one after the other, the mean is over the
     rest. None where the answer stays until a single place is left.
 
-    feature_map: float (h, w, c). A place is no patch of the photo alone: deep layers see beyond their place.
+    feature_map: float (h, w, c). label: the answer that was told, where not this map alone decided it. A place is no patch of the photo alone: deep layers see beyond their place.
     """
     places = feature_map.reshape(-1, feature_map.shape[-1])
-    label = int(head.logits(places.mean(axis=0)[None])[0].argmax())
+    if label is None:
+        label = int(head.logits(places.mean(axis=0)[None])[0].argmax())
     evidence = activation_maps(feature_map, head)[label].ravel()
     weakest_first = places[np.argsort(evidence, kind="stable")]
     num_left = np.arange(1, len(places) + 1)

@@ -146,6 +146,15 @@ def test_what_it_takes_to_change_the_answer():
     assert (change.num_left_out, change.num_places, change.label) == (1, 9, 1)
 
 
+def test_an_answer_that_this_map_does_not_give_needs_nothing_left_out():
+    """The mirror image decided for b, but the photo alone says a; were it b, the same places would change it as ever."""
+    head = Head(((np.eye(2), np.zeros(2)),))
+    feature_map = np.tile([2.0, 1.0], (3, 3, 1))
+
+    assert explain.change_of_mind(feature_map, head, 1) == explain.ChangeOfMind(0, 9, 0)
+    assert explain.change_of_mind(feature_map, head, 0) == explain.change_of_mind(feature_map, head)
+
+
 def test_an_answer_that_every_place_agrees_on_does_not_change():
     """Nothing to leave out would help."""
     head = Head(((np.eye(2), np.zeros(2)),))

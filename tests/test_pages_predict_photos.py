@@ -9,6 +9,7 @@ import photo_models
 import pytest
 from photo_models import BLUE, GREEN, RED, encoded, photo
 from PIL import Image
+from run_folders import change_card, write_arrays
 from streamlit.testing.v1 import AppTest
 
 from fashion import answers, clothing, neighbours, photo_file, photos, runs, sketches
@@ -168,6 +169,20 @@ def test_two_thirds_red_would_turn_at_the_loss_of_some_places(run):
     found = re.search(r"Without the (\d+) of its 16 places .* the answer would be: (\S+)\.", words(at))
     assert int(found[1]) in (8, 9)
     assert found[2] == "shoes"
+
+
+def test_where_the_mirror_image_decided_the_answer_that_is_told(run):
+    """The photo alone, by its map, would be a hat: no places are said to change a dress into a hat, or into itself."""
+    change_card(run, mirror=True)
+    write_arrays(
+        run, "head.npz", kernel0=photo_models.kernel(), bias0=9.0 * (np.array(photo_models.CLASSES) == "hat")
+    )
+
+    at = upload(open_page(), ("red.png", encoded(Image.new("RGB", (160, 160), RED), format="PNG")))
+
+    assert at.subheader[0].value.startswith("Dress")
+    assert "Of the photo alone, without its mirror image, the answer would be: hat." in words(at)
+    assert "that spoke most" not in words(at)
 
 
 def test_a_phone_photo_is_turned_upright_and_that_is_told(run):

@@ -211,6 +211,8 @@ def _change(model: Predictor, said: Answer) -> str:
     if said.change is None:
         return "Whatever part of the photo is left out, the answer stays."
     change = said.change
+    if not change.num_left_out:
+        return f"Of the photo alone, without its mirror image, the answer would be: {components.literal(model.classes[change.label])}."
     return (
         f"Without the {change.num_left_out} of its {change.num_places} places that spoke most for "
         f"{components.literal(said.prediction.label)}, the answer would be: {components.literal(model.classes[change.label])}."

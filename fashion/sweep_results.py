@@ -3,6 +3,7 @@
 Pure: it reads run folders through `summary.py` and draws nothing.
 """
 
+import math
 import statistics
 import time
 from collections.abc import Mapping, Sequence
@@ -118,12 +119,13 @@ def curves(several: Sequence[Combination]) -> pd.DataFrame:
 
 
 def table(several: Sequence[Combination], heading: str) -> pd.DataFrame:
-    """A row per combination in words, the best first; heading: of the column that names them."""
-    rows = []
-    for number, one in enumerate(ranked(several)):
+    """A row per combination in words, the best first, or the several that are best; heading: of the column that names them."""
+    rows, judged = [], ranked(several)
+    for one in judged:
+        best = len(judged) > 1 and math.isclose(one.mean() or 0.0, judged[0].mean() or 0.0)
         rows.append(
             {
-                heading: f"{one.label} (best)" if not number and len(ranked(several)) > 1 else one.label,
+                heading: f"{one.label} (best)" if best else one.label,
                 "Validation accuracy": _in_words(one, "validation"),
                 "Spread over seeds": _spread(one),
                 "Test accuracy": _in_words(one, "test") or "not yet",

@@ -79,6 +79,15 @@ def test_the_table_names_the_best_with_its_seeds_pictures_and_interval(sweep):
     assert table["Seeds"].tolist() == ["2 of 2", "2 of 2"]
 
 
+def test_combinations_that_are_equally_good_are_all_called_best(sweep):
+    """Rates 0.1 and 0.001 have 0.96 each; 0.01 has less."""
+    equal = add(4, 5.0, learning_rate=0.001, seed=1)
+
+    shown = sweep_results.table(sweep_results.combinations([*sweep, equal]), "Learning rate")
+
+    assert shown["Learning rate"].tolist() == ["0.1 (best)", "0.001 (best)", "0.01"]
+
+
 def test_the_verdict_is_over_seeds_on_the_test_pictures(sweep):
     """Ahead by 6.67 and 5.00 points: mean 5.83, plus or minus 12.706 * 1.1785 / sqrt(2)."""
     sentence = sweep_results.verdict(sweep_results.combinations(sweep))

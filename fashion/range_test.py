@@ -112,7 +112,7 @@ def in_words(found: Suggestion | None) -> str:
     end = (
         f"at {found.last:.2g} it had exploded, and the test ended"
         if found.exploded
-        else f"up to {found.last:.2g}, the last rate tried, it did not explode"
+        else f"up to {found.last:.2g}, the last rate with a loss in numbers, it had not exploded"
     )
     return (
         f"The loss falls fastest at a learning rate of **{found.steepest:.1g}** and is lowest at {found.least:.1g}; {end}. So "

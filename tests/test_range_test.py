@@ -97,3 +97,10 @@ def test_the_suggestion_is_told_with_its_limits():
     assert "**0.002**" in words
     assert "at 0.48 it had exploded" in words
     assert "no more" in words
+
+
+def test_a_test_that_ended_at_no_number_is_not_said_to_have_tried_no_higher_rate():
+    """The step that ended it has no row: of the rates that have one, the loss had not exploded."""
+    words = range_test.in_words(range_test.Suggestion(0.0017, 0.07, 0.48, exploded=False))
+
+    assert "up to 0.48, the last rate with a loss in numbers, it had not exploded" in words

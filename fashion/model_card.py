@@ -184,7 +184,9 @@ def _averaged(one: RunSummary) -> list[str]:
 
 def _rounds(one: RunSummary) -> str:
     settings, what = one.settings, pictures_word(one.settings)
-    if not settings.pretrained or settings.fine_tune == "none":
+    head = summary.head_epochs(one.run)
+    rest = 0 if head is None else one.num_epochs - head
+    if rest <= 0:  # also where a run ended before fine-tuning, or one of the epochs before it was tested
         learner = (
             "Only new last layers learned; those that came with it stayed as they were. They"
             if settings.pretrained
@@ -192,9 +194,7 @@ def _rounds(one: RunSummary) -> str:
         )
         words = f"{learner} went through the {what} {_times(one.num_epochs)}, {settings.batch_size} at a time"
     else:
-        head = summary.head_epochs(one.run)
         first = f"for {_epochs(head)} " if head else ""
-        rest = one.num_epochs - (head or 0)
         layers = "all layers" if settings.fine_tune == "all" else "its last blocks as well"
         words = (
             f"At first, {first}only new last layers learned; then {layers}, in small steps, for {_epochs(rest)}, "

@@ -182,6 +182,19 @@ def test_a_head_alone_and_fine_tuning_are_told_apart():
     )
 
 
+@pytest.mark.parametrize("head_epochs", [None, 3, 15])
+def test_a_run_that_ended_before_fine_tuning_is_not_said_to_have_tuned(head_epochs):
+    """Stopped while its head learned, or at its end; or one of the head's epochs, which was tested on its own."""
+    run = make_run(RUN, dataset="clothing", architecture="mobilenetv2-035", image_size=64, fine_tune="all")
+    if head_epochs:
+        disk.write_json(run.folder / "head.json", {"epochs": head_epochs})
+
+    words = model_card.training(summary.summarise(run))[0]
+
+    assert words.startswith("Only new last layers learned")
+    assert "3 times (epochs)" in words
+
+
 def test_changes_that_a_run_has_no_use_for_are_not_told():
     """Stored vectors of a head are those of the photos as they are, unless there are several views."""
     plain = PHOTO_DEFAULTS.replace(flip=True, crop=0.3)

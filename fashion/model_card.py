@@ -52,9 +52,11 @@ def origin(one: RunSummary, card: dict) -> list[str]:
     if settings.clean_labels and left_out > 0:
         words[0] += f" {left_out} more were left out, as their label is in doubt."
     if one.validation and one.test:
+        told = (
+            "were looked at after every epoch" if EPOCH in one.run.id else "told which of its states to keep"
+        )
         words.append(
-            f"{one.validation.n:,} others, the validation part, told which of its states to keep. {one.test.n:,} more, the test "
-            f"part, {looked_at(one.run)}."
+            f"{one.validation.n:,} others, the validation part, {told}. {one.test.n:,} more, the test part, {looked_at(one.run)}."
         )
     return [*words, base(one, card)]
 
@@ -200,7 +202,9 @@ def _rounds(one: RunSummary) -> str:
             f"At first, {first}only new last layers learned; then {layers}, in small steps, for {_epochs(rest)}, "
             f"{settings.batch_size} {what} at a time"
         )
-    if one.best_epoch:
+    if EPOCH in one.run.id:
+        words += f". This is its state after epoch {one.num_epochs}, chosen by hand, be it the best or not"
+    elif one.best_epoch:
         words += f". Its state after epoch {one.best_epoch} was kept, as it did best on the validation {what}"
     return f"{words}."
 

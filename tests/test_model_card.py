@@ -195,6 +195,18 @@ def test_a_run_that_ended_before_fine_tuning_is_not_said_to_have_tuned(head_epoc
     assert "3 times (epochs)" in words
 
 
+def test_an_epoch_that_was_tested_by_hand_is_not_said_to_be_the_best():
+    """Nothing chose it by the validation pictures."""
+    one = summary.summarise(make_run(f"{RUN}_epoch-003"))
+
+    words = " ".join([*model_card.origin(one, one.run.card()), *model_card.training(one)])
+
+    assert "This is its state after epoch 3, chosen by hand" in words
+    assert "the validation part, were looked at after every epoch" in words
+    assert "did best" not in words
+    assert "which of its states to keep" not in words
+
+
 def test_changes_that_a_run_has_no_use_for_are_not_told():
     """Stored vectors of a head are those of the photos as they are, unless there are several views."""
     plain = PHOTO_DEFAULTS.replace(flip=True, crop=0.3)

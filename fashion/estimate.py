@@ -240,7 +240,7 @@ def _together(
 
 def _asking(settings: RunSettings) -> float:
     """Seconds until the teachers have answered; one that is not here is refused elsewhere."""
-    count = min(settings.num_train, datasets.DATASETS[settings.dataset].split_sizes["train"])
+    count = min(settings.num_train, datasets.split_sizes(settings.dataset, settings.class_names)["train"])
     seconds = 0.0
     for name in settings.teacher_names:
         with contextlib.suppress(FashionError):

@@ -9,7 +9,7 @@ from benchmark_page import record, training
 from run_folders import change_card, make_run
 
 from fashion import datasets, estimate, feature_store, machine, runs, summary
-from fashion.settings import PHOTO_DEFAULTS, RunSettings
+from fashion.settings import HOMEWORK_DEFAULTS, PHOTO_DEFAULTS, RunSettings
 
 CNN = RunSettings(architecture="cnn", epochs=1, num_train=60_000)
 
@@ -178,6 +178,17 @@ def test_what_a_teacher_took_is_no_start_up():
     expected = estimate.estimate(CNN, [taught])
 
     assert expected.seconds == pytest.approx(estimate.estimate(CNN, [measured(CNN, 1000.0)]).seconds, abs=5)
+
+
+def test_a_teacher_of_two_classes_is_asked_about_their_photos_only():
+    """923 training photos of long sleeves and pants, at a hundredth of a second each, and not all 3,068."""
+    teacher = make_run("20260102-030405-homework-0003")
+    change_card(teacher, num_multiply_adds=5e8)
+    taught = HOMEWORK_DEFAULTS.replace(teachers=teacher.id)
+
+    longer = estimate.estimate(taught, []).seconds - estimate.estimate(HOMEWORK_DEFAULTS, []).seconds
+
+    assert longer == pytest.approx(9.23)
 
 
 def test_the_wait_is_what_the_runs_ahead_will_still_take():

@@ -27,7 +27,7 @@ def preprocessing(card: dict) -> dict:
             "about": "Turn the photo upright (EXIF), make it RGB, keep the middle square (crop), all of it (squash), or a middle part as long "
             "as the square root of width times height (between), resize it. "
             "With mirror, the probabilities of the photo and of its mirror image are averaged. Then the logarithms of the "
-            "probabilities are divided by the temperature and made probabilities again.",
+            "probabilities, each raised to 1e-7 where it is less, are divided by the temperature and made probabilities again.",
         }
     return {
         "input": "float32 (n, 28, 28), grey, 0 (the background, black) to 255; scaling is inside the model",
@@ -83,7 +83,7 @@ def prediction_program(card: dict) -> str:
     mirrored = photos and card.get("mirror", False)
     answer = "(ask(image) + ask(image[:, ::-1])) / 2" if mirrored else "ask(image)"
     told = (
-        '\n    answer = answer ** (1 / how["temperature"])  # as sure as it is often right\n    answer /= answer.sum()'
+        '\n    answer = np.maximum(answer, 1e-7) ** (1 / how["temperature"])  # as sure as it is often right\n    answer /= answer.sum()'
         if photos
         else ""
     )

@@ -241,15 +241,19 @@ def test_predict_py_finds_a_garment_on_a_plain_background(tmp_path):
     np.testing.assert_array_equal(make(tmp_path / "small.png"), small)
 
 
-def test_predict_py_tells_the_confidence_of_the_app():
-    """The powers of the probabilities are what the temperature means."""
-    card = {"image_shape": [64, 64, 3], "temperature": 0.64, "mirror": False}
-    probabilities = np.array([0.7, 0.2, 0.1])
+@pytest.mark.parametrize(
+    ("temperature", "probabilities"), [(0.64, [0.7, 0.2, 0.1]), (4.0, [1.0 - 2e-12, 1e-12, 1e-12])]
+)
+def test_predict_py_tells_the_confidence_of_the_app(temperature, probabilities):
+    """The powers of the probabilities are what the temperature means, also of those that are all but 0."""
+    card = {"image_shape": [64, 64, 3], "temperature": temperature, "mirror": False}
+    told = [line for line in prediction_program(card).split("\n") if line.startswith("    answer ")][1:]
+    space = {"np": np, "how": preprocessing(card), "answer": np.array(probabilities)}
 
-    assert 'answer ** (1 / how["temperature"])' in prediction_program(card)
-    raised = probabilities ** (1 / 0.64)
-    expected = evaluation.apply_temperature(probabilities[None], 0.64)[0]
-    np.testing.assert_allclose(raised / raised.sum(), expected, rtol=1e-6)
+    exec("\n".join(line.strip() for line in told), space)
+
+    expected = evaluation.apply_temperature(np.array([probabilities]), temperature)[0]
+    np.testing.assert_allclose(space["answer"], expected, rtol=1e-6)
     assert "temperature" not in prediction_program({"image_shape": [28, 28], "temperature": 2.0})
 
 

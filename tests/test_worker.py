@@ -53,11 +53,6 @@ def _wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def _train(run: runs.Run) -> runs.Status:
-    jobs.start_worker(run).wait(WAIT_SECONDS)
-    return run.status()
-
-
 @pytest.fixture(scope="module")
 def runs_here(tmp_path_factory):
     """The folder of the runs that the tests of this file share."""
@@ -67,13 +62,60 @@ def runs_here(tmp_path_factory):
         yield
 
 
+# Runs that cannot work.
+_HOPELESS = {
+    "diverges": (TINY.replace(architecture="mlp", inner_width=0, optimizer="sgd", learning_rate=10.0), "smaller learning rate than 10"),
+    "framework": (TINY.replace(framework="jax"), "needs the framework JAX. Received a worker with tensorflow"),
+    "gpu": (TINY.replace(device="gpu:0"), "asks for gpu:0. Received a machine on which TensorFlow sees no GPU"),
+    "data": (TINY.replace(dataset="fashion-mnist"), "train-images-idx3-ubyte.gz"),
+}  # fmt: skip
+
+
+@dataclass
+class Together:
+    """What one worker did, one after another: the first run as if it were alone, then those without hope, then a group."""
+
+    whole: runs.Run
+    hopeless: dict[str, runs.Run]
+    group: list[runs.Run]
+
+
 @pytest.fixture(scope="module")
-def whole(runs_here) -> runs.Run:
-    """A run that nobody disturbed."""
-    run = runs.create(FULL)
-    status = _train(run)
+def together(runs_here, tmp_path_factory) -> Together:
+    """The group: its first run diverges, the second is stopped while it waits, the third is undisturbed and like `whole`."""
+    whole = runs.create(FULL)
+    hopeless = {name: runs.create(chosen) for name, (chosen, _) in _HOPELESS.items()}
+    several = [
+        FULL.replace(architecture="mlp", optimizer="sgd", learning_rate=10.0, averaging=False, epochs=30),
+        TINY,
+        FULL,
+    ]
+    group = [runs.create(settings, task="measure", group="g-1") for settings in several]
+    runs.request_stop(group[1])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FASHION_DATA", str(tmp_path_factory.mktemp("no-data")))
+        jobs.start_worker(whole, *hopeless.values(), *group).wait(WAIT_SECONDS)
+    return Together(whole, hopeless, group)
+
+
+@pytest.fixture(scope="module")
+def whole(together) -> runs.Run:
+    """A run that nobody disturbed, the first of its worker."""
+    status = together.whole.status()
     assert status.state == "finished", status.reason
-    return run
+    return together.whole
+
+
+@pytest.fixture(scope="module")
+def hopeless(together) -> dict[str, runs.Run]:
+    """Each of the runs above after its worker gave up."""
+    return together.hopeless
+
+
+@pytest.fixture(scope="module")
+def group(together) -> list[runs.Run]:
+    """Three runs of an experiment, in a worker that has seen others."""
+    return together.group
 
 
 @dataclass
@@ -97,22 +139,19 @@ class Cut:
 
 @pytest.fixture(scope="module")
 def disk_full(runs_here) -> Cut:
-    """The same settings as `whole`; after its first epoch no file may grow large; then it is resumed."""
+    """The same settings as `whole`; after its first epoch no file may grow large."""
     cut = Cut(runs.create(FULL), [], [], [], [])
     process = jobs.start_worker(cut.run)
     _wait_until(lambda: (cut.run.folder / "last.keras").exists())
     psutil.Process(process.pid).rlimit(psutil.RLIMIT_FSIZE, (20_000, 20_000))
     process.wait(WAIT_SECONDS)
     cut.note()
-    jobs.LocalQueue(jobs.Limits()).resume(cut.run)
-    _train(cut.run)
-    cut.note()
     return cut
 
 
 @pytest.fixture(scope="module")
 def stopped(runs_here) -> Cut:
-    """Stopped by hand, resumed, killed, and then finished with what there was."""
+    """Stopped by hand, resumed, and killed."""
     cut, queue = Cut(runs.create(TINY), [], [], [], []), jobs.LocalQueue(jobs.Limits())
     process = jobs.start_worker(cut.run)
     _wait_until(lambda: len(cut.run.log()) >= 2)
@@ -126,12 +165,33 @@ def stopped(runs_here) -> Cut:
     process.send_signal(signal.SIGKILL)
     process.wait(WAIT_SECONDS)
     cut.note()
-
-    runs.set_status(cut.run, state="interrupted")  # the queue does this at its next look
-    queue.finish(cut.run)
-    _train(cut.run)
-    cut.note()
     return cut
+
+
+@dataclass
+class Continued:
+    """Runs after a second worker went on with them."""
+
+    resumed: Cut
+    finished: Cut
+    exported: runs.Run
+    before_export: dict  # its card
+
+
+@pytest.fixture(scope="module")
+def continued(disk_full, stopped, group) -> Continued:
+    """One worker resumes the run of the full disk, finishes the killed one with what there was, and exports one of a group."""
+    queue = jobs.LocalQueue(jobs.Limits())
+    assert not group[2].can_predict
+    before = group[2].card()
+    runs.set_status(stopped.run, state="interrupted")  # the queue does this at its next look
+    queue.resume(disk_full.run)
+    queue.finish(stopped.run)
+    queue.finish(group[2])
+    jobs.start_worker(disk_full.run, stopped.run, group[2]).wait(WAIT_SECONDS)
+    disk_full.note()
+    stopped.note()
+    return Continued(disk_full, stopped, group[2], before)
 
 
 @pytest.mark.slow
@@ -223,11 +283,11 @@ print(json.dumps(answers))
 
 
 @pytest.mark.slow
-def test_checkpoints_open_in_plain_keras(whole, disk_full, stopped, tmp_path):
+def test_checkpoints_open_in_plain_keras(whole, continued, tmp_path):
     """Without this package, from another folder; those of failed, stopped and killed runs too."""
     test = datasets.load("sketches").test
     np.save(tmp_path / "images.npy", test.images)
-    cuts = [disk_full.checkpoints[0], *stopped.checkpoints]
+    cuts = [continued.resumed.checkpoints[0], *continued.finished.checkpoints]
     done = subprocess.run(
         [sys.executable, "-I", "-c", _PLAIN_KERAS, "images.npy", whole.folder / "model.keras", *cuts],
         cwd=tmp_path,
@@ -256,14 +316,15 @@ def test_a_full_disk_ends_the_run_in_words(disk_full):
 
 
 @pytest.mark.slow
-def test_a_resumed_run_learns_what_an_undisturbed_one_learns(whole, disk_full):
+def test_a_resumed_run_learns_what_an_undisturbed_one_learns(whole, continued):
     """Same seed, same order, same augmentation, same dropout, same averages: the tables agree to their last digit."""
     same = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"]
+    cut = continued.resumed
 
-    assert disk_full.statuses[1].state == "finished"
-    pd.testing.assert_frame_equal(disk_full.run.log()[same], whole.log()[same], check_exact=True)
-    assert disk_full.run.steps().step.is_monotonic_increasing
-    assert disk_full.run.probes()["probabilities"].shape == (6, 12, 10)
+    assert cut.statuses[1].state == "finished"
+    pd.testing.assert_frame_equal(cut.run.log()[same], whole.log()[same], check_exact=True)
+    assert cut.run.steps().step.is_monotonic_increasing
+    assert cut.run.probes()["probabilities"].shape == (6, 12, 10)
 
 
 @pytest.mark.slow
@@ -299,40 +360,15 @@ def test_a_resumed_run_counts_on_without_gaps(stopped):
 
 
 @pytest.mark.slow
-def test_a_cut_off_run_can_be_finished_without_training_on(stopped):
+def test_a_cut_off_run_can_be_finished_without_training_on(continued):
     """Its best epoch is tested and exported; the log stays as it was."""
-    status, card = stopped.statuses[2], stopped.cards[2]
+    cut = continued.finished
+    status, card = cut.statuses[2], cut.cards[2]
 
     assert status.state == "stopped"
     assert "Cut off before its last epoch" in status.reason
-    assert card["num_epochs"] == len(stopped.logs[1])
-    assert Predictor(stopped.run).predict(np.zeros((1, 28, 28), np.uint8)).shape == (1, 10)
-
-
-# Runs that cannot work, one after the other in one process, so that Keras is loaded once.
-_HOPELESS = {
-    "diverges": (TINY.replace(architecture="mlp", inner_width=0, optimizer="sgd", learning_rate=10.0), "smaller learning rate than 10"),
-    "framework": (TINY.replace(framework="jax"), "needs the framework JAX. Received a worker with tensorflow"),
-    "gpu": (TINY.replace(device="gpu:0"), "asks for gpu:0. Received a machine on which TensorFlow sees no GPU"),
-    "data": (TINY.replace(dataset="fashion-mnist"), "train-images-idx3-ubyte.gz"),
-}  # fmt: skip
-_WORK = """
-import sys
-from pathlib import Path
-from fashion import runs, worker
-for folder in sys.argv[1:]:
-    worker.work(runs.Run(Path(folder)), "train")
-"""
-
-
-@pytest.fixture(scope="module")
-def hopeless(runs_here, tmp_path_factory) -> dict[str, runs.Run]:
-    """Each of the runs above after its worker gave up."""
-    found = {name: runs.create(chosen) for name, (chosen, _) in _HOPELESS.items()}
-    environment = jobs.worker_environment(TINY) | {"FASHION_DATA": str(tmp_path_factory.mktemp("no-data"))}
-    command = [sys.executable, "-c", _WORK, *(run.folder for run in found.values())]
-    subprocess.run(command, cwd=runs.ROOT, env=environment, capture_output=True, check=True)
-    return found
+    assert card["num_epochs"] == len(cut.logs[1])
+    assert Predictor(cut.run).predict(np.zeros((1, 28, 28), np.uint8)).shape == (1, 10)
 
 
 @pytest.mark.slow
@@ -395,20 +431,6 @@ def test_a_signal_is_a_request_to_stop():
     reporter.end(state="stopped")
 
 
-@pytest.fixture(scope="module")
-def group(runs_here) -> list[runs.Run]:
-    """Three runs in one process: the first diverges, the second is stopped while it waits, the third is undisturbed."""
-    several = [
-        FULL.replace(architecture="mlp", optimizer="sgd", learning_rate=10.0, averaging=False, epochs=30),
-        TINY,
-        FULL,
-    ]
-    made = [runs.create(settings, task="measure", group="g-1") for settings in several]
-    runs.request_stop(made[1])
-    jobs.start_worker(*made).wait(WAIT_SECONDS)
-    return made
-
-
 @pytest.mark.slow
 def test_a_group_goes_on_after_a_run_that_failed_or_was_stopped(group):
     """Each run has an end of its own, told in words, and none of the others' files."""
@@ -430,15 +452,12 @@ def test_a_run_of_a_group_is_the_same_as_one_of_its_own(group, whole):
 
 
 @pytest.mark.slow
-def test_a_run_of_a_group_is_tested_but_exported_only_on_request(group):
-    """The card says why it cannot predict; asking for it makes the file, and the run stays finished."""
-    run = group[2]
-    assert not run.can_predict
-    assert "Export it if you wish" in run.card()["no_export"]
+def test_a_run_of_a_group_is_tested_but_exported_only_on_request(continued):
+    """The card said why it cannot predict; asking for it makes the file, and the run stays finished."""
+    run = continued.exported
+    status = run.status()
 
-    jobs.LocalQueue(jobs.Limits()).finish(run)
-    status = _train(run)
-
+    assert "Export it if you wish" in continued.before_export["no_export"]
     assert status.state == "finished", status.reason
     assert run.can_predict
     assert "no_export" not in run.card()

@@ -39,17 +39,21 @@ with h5py.File(sys.argv[1], "w") as file:
 """
 
 
-def _trained(settings, task: str = "train") -> Run:
-    run = runs.create(settings, task=task)
-    jobs.start_worker(run).wait(WAIT_SECONDS)
-    status = run.status()
-    assert status.state == "finished", (status.reason, (run.folder / "worker.log").read_text()[-3000:])
-    return run
+def _worked(*several: Run) -> None:
+    """Let one worker make these runs."""
+    jobs.start_worker(*several).wait(WAIT_SECONDS)
+    for run in several:
+        status = run.status()
+        assert status.state == "finished", (
+            status.reason,
+            (several[0].folder / "worker.log").read_text()[-3000:],
+        )
 
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory):
-    """Forty tiny photos in each split, random weights, an empty store: two runs alike, then one with fine-tuning."""
+    """Forty tiny photos in each split, random weights, an empty store: a run, and from another worker one alike and one with
+    fine-tuning."""
     folder = tmp_path_factory.mktemp("transfer")
     clothing_folder.write(folder / "data" / clothing.FOLDER, clothing_folder.files(per_class=4))
     (folder / "weights").mkdir()
@@ -63,19 +67,15 @@ def machine(tmp_path_factory):
         patch.setenv("FASHION_WEIGHTS", str(folder / "weights"))
         patch.setenv("FASHION_FEATURES", str(folder / "vectors"))
         patch.setenv("FASHION_RUNS", str(folder / "runs"))
-        yield SimpleNamespace(
-            first=_trained(TINY),
-            again=_trained(TINY, task="measure"),
-            tuned=_trained(
-                TINY.replace(
-                    fine_tune="last",
-                    fine_tune_epochs=1,
-                    num_train=100,
-                    clean_labels=True,
-                    predict_fit="between",
-                )
-            ),
+        tuned = TINY.replace(
+            fine_tune="last", fine_tune_epochs=1, num_train=100, clean_labels=True, predict_fit="between"
         )
+        made = SimpleNamespace(
+            first=runs.create(TINY), again=runs.create(TINY, task="measure"), tuned=runs.create(tuned)
+        )
+        _worked(made.first)
+        _worked(made.again, made.tuned)
+        yield made
 
 
 @pytest.mark.slow
@@ -127,10 +127,9 @@ def test_an_epoch_without_a_checkpoint_is_trained_again(machine):
     for name in ("log.csv", "steps.csv", "probes.npz", "head.json", "features.json", "model.keras"):
         shutil.copyfile(machine.tuned.folder / name, run.folder / name)
 
-    jobs.start_worker(run).wait(WAIT_SECONDS)
+    _worked(run)
 
     before, after = machine.tuned.log(), run.log()
-    assert run.status().state == "finished", run.status().reason
     assert after.epoch.tolist() == before.epoch.tolist()
     assert (after.seconds == before.seconds).tolist() == [True] * 6 + [False]
 
@@ -158,7 +157,8 @@ def test_a_head_can_be_trained_without_photos_and_weights(tmp_path, monkeypatch)
     monkeypatch.delenv("KERAS_HOME", raising=False)
     monkeypatch.delenv("FASHION_FEATURES", raising=False)
     assert feature_store.obstacle(PHOTO_DEFAULTS) is None
-    run = _trained(PHOTO_DEFAULTS.replace(epochs=3))
+    run = runs.create(PHOTO_DEFAULTS.replace(epochs=3))
+    _worked(run)
     card = run.card()
     assert card["features"]["source"] == "shipped"
     assert card["metrics"]["test"]["n"] == 372

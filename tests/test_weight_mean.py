@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import re
 import subprocess
 import sys
@@ -145,22 +144,18 @@ def test_the_card_says_what_was_put_together_and_in_what_it_differs():
 
 # What the worker makes of them
 
-_SAVE = """
+# Saves the networks, and goes on as the worker: so Keras is loaded once.
+_SAVE_AND_WORK = """
 import sys
 import keras
-from fashion import networks, runs
-for number, name in enumerate(sys.argv[1:]):
+from fashion import networks, runs, worker
+mean, *names = sys.argv[1:]
+for number, name in enumerate(names):
     keras.utils.set_random_seed(number)
     run = runs.find(name)
     networks.build_pretrained(run.settings, 10).save(run.folder / "model.keras")
+sys.exit(worker.main([mean]))
 """
-
-
-def _keras(program: str, *arguments: str) -> None:
-    subprocess.run(
-        [sys.executable, "-c", program, *arguments],
-        cwd=ROOT, check=True, capture_output=True, env=os.environ | {"KERAS_BACKEND": "tensorflow"},
-    )  # fmt: skip
 
 
 def _weights(path: Path) -> dict[str, np.ndarray]:
@@ -184,12 +179,14 @@ def test_a_worker_averages_measures_and_tests(monkeypatch, tmp_path):
     clothing_folder.write(tmp_path / "data" / clothing.FOLDER, clothing_folder.files(per_class=4))
     for name in (A, B):
         _kept(name, TUNED.replace(fine_tune="last"))
-    _keras(_SAVE, A, B)
     run = runs.create(weight_mean.settings_of([A, B]), task="measure")
 
-    jobs.start_worker(run).wait(240)
+    done = subprocess.run(
+        [sys.executable, "-c", _SAVE_AND_WORK, str(run.folder), A, B],
+        cwd=ROOT, check=False, capture_output=True, text=True, env=jobs.worker_environment(run.settings),
+    )  # fmt: skip
 
-    assert run.status().state == "finished", (run.folder / "worker.log").read_text()[-3000:]
+    assert run.status().state == "finished", done.stderr[-3000:]
     a, b, mean = (_weights(runs.find(name).folder / "model.keras") for name in (A, B, run.id))
     assert a.keys() == b.keys() == mean.keys()
     statistics = {name for name in mean if re.search(r"batch_normalization(_\d+)?/vars/[23]$", name)}

@@ -55,8 +55,12 @@ def look(
 
 
 def _outputs(model: keras.Model, images: np.ndarray) -> list[np.ndarray]:
+    # A portion of another size would build the network's program once more, which takes as long as a hundred photos.
+    count, missing = len(images), max(0, _PHOTO_BATCH - len(images))
+    if missing:
+        images = np.concatenate([images, np.zeros((missing, *images.shape[1:]), images.dtype)])
     given = model.predict_on_batch(images)
-    return [np.asarray(one) for one in given] if isinstance(given, list) else [np.asarray(given)]
+    return [np.asarray(one)[:count] for one in (given if isinstance(given, list) else [given])]
 
 
 def loss_and_accuracy(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, float]:

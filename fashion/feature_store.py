@@ -155,6 +155,13 @@ def shipped(architecture: str, image_size: int) -> Shipped | None:
     path = shipped_path(architecture, image_size)
     if os.environ.get("FASHION_FEATURES") or not path.exists():
         return None
+    return _read_shipped(path, image_size, datasets.data_folder() / clothing.FOLDER, _facts(path))
+
+
+# A worker asks four times for each run, and a lesson has up to four: unpacking 10 MB took 0.1 s each time.
+@lru_cache(maxsize=1)
+def _read_shipped(path: Path, image_size: int, root: Path, facts: tuple) -> Shipped:
+    """root: where the photos would lie. facts: of the files, so that others are not taken for them."""
     try:
         card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         received = _file_sha256(path, path.stat().st_size, path.stat().st_mtime_ns)
@@ -162,7 +169,7 @@ def shipped(architecture: str, image_size: int) -> Shipped | None:
             raise ValueError(f"SHA-256 {received} instead of {card['sha256']}")
         with np.load(path, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
-        return Shipped(card, *_unpacked(arrays, card, image_size))
+        return Shipped(card, *_unpacked(arrays, card, image_size, root))
     except (*_DAMAGED, TypeError) as error:
         raise DataError(
             f"{path.name} must hold the stored vectors that its card describes. Received: {error}. Restore it "
@@ -178,10 +185,7 @@ def _shipped_digest(architecture: str, image_size: int) -> str | None:
     path = shipped_path(architecture, image_size)
     if os.environ.get("FASHION_FEATURES") or not path.exists():
         return None
-    facts = [one.stat() for one in (path, path.with_suffix(".json")) if one.exists()]
-    return _digest_of_whole(
-        architecture, image_size, path, tuple((one.st_size, one.st_mtime_ns) for one in facts)
-    )
+    return _digest_of_whole(architecture, image_size, path, _facts(path))
 
 
 # A page asks for each of a lesson's runs at each of its reruns: unpacking 10 MB every time took 0.1 s, and more with a class.
@@ -191,8 +195,13 @@ def _digest_of_whole(architecture: str, image_size: int, path: Path, facts: tupl
     return known.data.digest if known else None
 
 
-def _unpacked(arrays: dict, card: dict, image_size: int) -> tuple[np.ndarray, datasets.Dataset]:
-    root = datasets.data_folder() / clothing.FOLDER
+def _facts(path: Path) -> tuple[tuple[int, int], ...]:
+    """Size and time of the file with shipped vectors, and of its card."""
+    facts = [one.stat() for one in (path, path.with_suffix(".json")) if one.exists()]
+    return tuple((one.st_size, one.st_mtime_ns) for one in facts)
+
+
+def _unpacked(arrays: dict, card: dict, image_size: int, root: Path) -> tuple[np.ndarray, datasets.Dataset]:
     splits = {}
     for name in datasets.SPLIT_NAMES:
         labels = arrays[f"{name}_labels"]
@@ -207,7 +216,9 @@ def _unpacked(arrays: dict, card: dict, image_size: int) -> tuple[np.ndarray, da
     sizes = {name: len(split) for name, split in splits.items()}
     info = dataclasses.replace(info, image_shape=(image_size, image_size, 3), split_sizes=sizes)
     data = datasets.Dataset(info=info, digest=card["data_digest"], **splits)
-    return np.concatenate([arrays[name] for name in datasets.SPLIT_NAMES]), data
+    vectors = np.concatenate([arrays[name] for name in datasets.SPLIT_NAMES])
+    vectors.flags.writeable = False
+    return vectors, data
 
 
 def ship(architecture: str, image_size: int) -> Path:

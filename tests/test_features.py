@@ -278,6 +278,17 @@ def test_shipped_vectors_are_unpacked_once_for_all_questions_about_obstacles(shi
     assert len(read) == 1
 
 
+def test_shipped_vectors_are_unpacked_once_until_their_file_changes(shipped):
+    """Each run of a lesson asks for them several times; nobody can spoil them for the next."""
+    which = SETTINGS.architecture, SETTINGS.image_size
+    known = feature_store.shipped(*which)
+
+    assert feature_store.shipped(*which) is known
+    assert not known.vectors.flags.writeable
+    os.utime(feature_store.shipped_path(*which), (1, 1))
+    assert feature_store.shipped(*which) is not known
+
+
 def test_missing_weights_are_an_obstacle_unless_vectors_will_do(shipped, no_weights):
     """The file that is missing is named."""
     assert feature_store.obstacle(SETTINGS) is None

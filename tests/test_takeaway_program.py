@@ -199,13 +199,25 @@ def test_a_range_test_is_refused_in_words():
         program(DEFAULTS.replace(schedule="range-test", learning_rate=1.0))
 
 
-_COMPARE = """
+TRAINED = DEFAULTS.replace(
+    dataset="sketches", architecture="cnn", width=0.25, inner_width=16, epochs=2, batch_size=250, num_train=60_000, seed=7,
+    learning_rate=0.003, optimizer="adamw", weight_decay=0.01, averaging=True, label_smoothing=0.05, dropout=0.2, flip=True,
+    shift=1, erase=0.3, balance=0.5,
+)  # fmt: skip
+BUILT = [*SCRATCH, "everything", "photos", "homework", "tuned", "views"]
+# What the run learns, and then which networks it and the programs build: in one process, so that Keras is loaded once.
+_OURS = """
 import json, os, sys
 sys.path[:0] = [sys.argv[1], sys.argv[1] + "/tests"]
 import importlib.util
-import keras
-from fashion import architectures, networks
-from test_takeaway_program import SETTINGS
+from fashion import architectures, networks, runs, training
+from fashion.worker import Reporter
+from test_takeaway_program import BUILT, SETTINGS, TRAINED
+
+run = runs.create(TRAINED)
+reporter = Reporter(run)
+training.train(run, TRAINED, reporter)
+reporter.end(state="finished")
 
 def load(name):
     spec = importlib.util.spec_from_file_location("program", f"{sys.argv[2]}/{name.replace(' ', '_')}.py")
@@ -226,7 +238,7 @@ def described(model):
     return text
 
 found = {}
-for name in sys.argv[3:]:
+for name in BUILT:
     settings, module = SETTINGS[name], load(name)
     classes = architectures.num_classes(settings)
     if settings.pretrained:
@@ -238,46 +250,35 @@ for name in sys.argv[3:]:
         ours = networks.build(settings, shape[:2] if grey else shape, classes)
         theirs = module.build() if grey else module.build(settings.image_size)
     found[name] = {"alike": described(ours) == described(theirs), "parameters": theirs.count_params()}
-print(json.dumps(found))
+print(json.dumps({"networks": found, "accuracies": run.log().val_accuracy.tolist()}))
 """
 
 
-def test_the_program_builds_the_network_of_the_run(written):
-    """Layer by layer the same classes with the same options; and as many parameters as the layer table says."""
-    names = [*SCRATCH, "everything", "photos", "homework", "tuned", "views"]
-    command = [sys.executable, "-c", _COMPARE, str(ROOT), str(written), *names]
-
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
-
-    assert done.returncode == 0, done.stderr[-2000:]
-    found = json.loads(done.stdout.splitlines()[-1])
-    expected = {
-        name: {"alike": True, "parameters": architectures.cost_of(SETTINGS[name])[0]} for name in names
+@pytest.fixture(scope="module")
+def ours(written, tmp_path_factory) -> dict:
+    """The validation accuracies of the run, and what was found of each network."""
+    environment = {
+        **os.environ,
+        "FASHION_RUNS": str(tmp_path_factory.mktemp("runs")),
+        "CUDA_VISIBLE_DEVICES": "",
+        "KERAS_BACKEND": "tensorflow",
+        "TF_CPP_MIN_LOG_LEVEL": "2",
     }
-    assert found == expected
+    command = [sys.executable, "-c", _OURS, str(ROOT), str(written)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout.splitlines()[-1])
 
 
-TRAINED = DEFAULTS.replace(
-    dataset="sketches", architecture="cnn", width=0.25, inner_width=16, epochs=2, batch_size=250, num_train=60_000, seed=7,
-    learning_rate=0.003, optimizer="adamw", weight_decay=0.01, averaging=True, label_smoothing=0.05, dropout=0.2, flip=True,
-    shift=1, erase=0.3, balance=0.5,
-)  # fmt: skip
-_OURS = """
-import json, sys
-sys.path[:0] = [sys.argv[1]]
-from fashion import runs, training
-from fashion.settings import RunSettings
-from fashion.worker import Reporter
-settings = RunSettings.from_json(json.loads(sys.argv[2]))
-run = runs.create(settings)
-reporter = Reporter(run)
-training.train(run, settings, reporter)
-reporter.end(state="finished")
-print(json.dumps(run.log().val_accuracy.tolist()))
-"""
+def test_the_program_builds_the_network_of_the_run(ours):
+    """Layer by layer the same classes with the same options; and as many parameters as the layer table says."""
+    expected = {
+        name: {"alike": True, "parameters": architectures.cost_of(SETTINGS[name])[0]} for name in BUILT
+    }
+    assert ours["networks"] == expected
 
 
-def test_the_program_learns_what_the_run_learned(tmp_path):
+def test_the_program_learns_what_the_run_learned(ours, tmp_path):
     """Same weights to begin with, same pictures in the same order, same steps: validation agrees after every epoch. And an
     average over the last tenth of few steps has left the random beginning behind, however many pictures were allowed."""
     data = datasets.load("sketches")
@@ -287,34 +288,17 @@ def test_the_program_learns_what_the_run_learned(tmp_path):
         arrays |= {f"{name}_images": split.images, f"{name}_labels": split.labels}
     np.savez(tmp_path / "sketches.npz", **arrays)
     (tmp_path / "train.py").write_text(program(TRAINED))
-    settings = json.dumps(TRAINED.to_json())
-    environment = {
-        **os.environ,
-        "CUDA_VISIBLE_DEVICES": "",
-        "KERAS_BACKEND": "tensorflow",
-        "TF_CPP_MIN_LOG_LEVEL": "2",
-    }
-    ours = subprocess.run(
-        [sys.executable, "-c", _OURS, str(ROOT), settings],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=environment,
-        check=False,
-    )
 
     theirs = subprocess.run(
         [sys.executable, "-I", "train.py"], capture_output=True, text=True, cwd=tmp_path, check=False
     )
 
-    assert ours.returncode == 0, ours.stderr[-2000:]
     assert theirs.returncode == 0, theirs.stderr[-2000:]
-    expected = json.loads(ours.stdout.splitlines()[-1])
     received = [
         float(line.split("validation ")[1]) for line in theirs.stdout.splitlines() if line.startswith("epoch")
     ]
     assert len(received) == 2
-    assert received == pytest.approx(expected, abs=0.0015)  # one of 1,000 pictures
+    assert received == pytest.approx(ours["accuracies"], abs=0.0015)  # one of 1,000 pictures
     assert received[1] > 0.8  # 0.61 with an average as for 60,000 pictures
     assert (tmp_path / "trained.keras").exists()
 

@@ -13,7 +13,7 @@ run: .venv/installed
 	$(BIN)/streamlit run streamlit_app.py --server.port $(PORT)
 
 test: .venv/installed-dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

@@ -3,7 +3,6 @@
 The weights are random where that will do; pytest itself never imports Keras.
 """
 
-import os
 import shutil
 import subprocess
 import sys
@@ -24,7 +23,8 @@ WAIT_SECONDS = 240.0
 TINY = PHOTO_DEFAULTS.replace(
     architecture="mobilenetv2-035", image_size=64, epochs=6, batch_size=8, learning_rate=0.003, seed=5
 )
-_SAVE_RANDOM_WEIGHTS = """
+# Goes on as the worker of a run, so that Keras is loaded once.
+_SAVE_RANDOM_WEIGHTS_AND_WORK = """
 import sys
 import h5py, keras, numpy as np
 from keras.src.legacy.saving import legacy_h5_format
@@ -36,6 +36,8 @@ for layer in model.layers:
 model(np.random.default_rng(1).normal(size=(16, 64, 64, 3)).astype("float32"), training=True)
 with h5py.File(sys.argv[1], "w") as file:
     legacy_h5_format.save_weights_to_hdf5_group(file, model)
+from fashion import worker
+sys.exit(worker.main([sys.argv[2]]))
 """
 
 
@@ -58,10 +60,6 @@ def machine(tmp_path_factory):
     clothing_folder.write(folder / "data" / clothing.FOLDER, clothing_folder.files(per_class=4))
     (folder / "weights").mkdir()
     weights = folder / "weights" / pretrained.BASES["mobilenetv2-035"].weights[0]
-    subprocess.run(
-        [sys.executable, "-c", _SAVE_RANDOM_WEIGHTS, str(weights)],
-        cwd=ROOT, check=True, capture_output=True, env=os.environ | {"KERAS_BACKEND": "tensorflow"},
-    )  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FASHION_DATA", str(folder / "data"))
         patch.setenv("FASHION_WEIGHTS", str(folder / "weights"))
@@ -73,7 +71,11 @@ def machine(tmp_path_factory):
         made = SimpleNamespace(
             first=runs.create(TINY), again=runs.create(TINY, task="measure"), tuned=runs.create(tuned)
         )
-        _worked(made.first)
+        done = subprocess.run(
+            [sys.executable, "-c", _SAVE_RANDOM_WEIGHTS_AND_WORK, str(weights), str(made.first.folder)],
+            cwd=ROOT, check=False, capture_output=True, text=True, env=jobs.worker_environment(TINY),
+        )  # fmt: skip
+        assert done.returncode == 0, (made.first.status().reason, done.stderr[-3000:])
         _worked(made.again, made.tuned)
         yield made
 

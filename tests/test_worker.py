@@ -35,7 +35,7 @@ FULL = TINY.replace(
     architecture="cnn", width=0.25, inner_width=16, epochs=6, seed=7, learning_rate=0.003, schedule="cosine",
     averaging=True, label_smoothing=0.05, dropout=0.2, flip=True, shift=1,
 )  # fmt: skip
-WAIT_SECONDS = 120.0
+WAIT_SECONDS = 240.0
 
 CARD_KEYS = {
     "format", "name", "created", "dataset", "data_digest", "num_train", "classes", "image_shape", "num_parameters",

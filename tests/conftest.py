@@ -22,6 +22,8 @@ _FIRST = (
     "test_worker.py",
     "test_browser.py",
     "test_predictor.py",
+    "test_weight_mean.py",
+    "test_takeaway_program.py",
     "test_benchmark_server.py",
 )
 

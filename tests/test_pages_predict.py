@@ -395,6 +395,17 @@ def test_more_photos_than_allowed_are_refused_by_name(tiny_run, monkeypatch):
     assert "At most 2 photos" in at.error[0].value
 
 
+def test_ten_photos_too_many_are_told_in_one_sentence(tiny_run, monkeypatch):
+    """The first of them by name, the others by their number: the answers stay in sight."""
+    monkeypatch.setattr(picture_input, "MAX_PHOTOS", 1)
+
+    at = upload(open_page(), *[(f"{number}.png", photo(1)) for number in range(11)])
+
+    assert at.error[0].value.replace("\\", "") == (
+        "**1.png**, **2.png** and 8 more: At most 1 photos are taken at a time. Clear the others and choose again."
+    )
+
+
 # What is kept
 
 

@@ -32,6 +32,7 @@ _THUMBNAIL_SIDE = 56  # sent to the browser for each photo of a table
 _DRAWING_SIDE = 400
 _PREVIEW_SIDE = 112
 _MOST_SEEDS = 999_999
+_MOST_NAMED = 3  # of the files that share a problem
 _CLEARED = "_cleared"
 _CAMERA = "_camera"
 UPLOADED, CAMERA, TEST_PICTURE, DRAWING = "Photos", "Camera", "Test picture", "Drawing"
@@ -160,14 +161,21 @@ def _keep_uploads_in_memory() -> None:
 
 def _usable(taken: list[Picture]) -> list[Picture]:
     """Those that are photos, in order; the others are named on the page, each with what is wrong."""
-    problems = [
-        f"**{components.literal(picture.name[:60])}**: {components.literal(picture.problem)}"
-        for picture in taken
-        if picture.problem
-    ]
-    if problems:
+    names: dict[str, list[str]] = {}
+    for picture in taken:
+        if picture.problem:
+            names.setdefault(picture.problem, []).append(f"**{components.literal(picture.name[:60])}**")
+    if names:
+        problems = [f"{_listed(found)}: {components.literal(problem)}" for problem, found in names.items()]
         st.error("\n\n".join(problems), icon=":material/broken_image:")
     return [picture for picture in taken if not picture.problem]
+
+
+def _listed(names: list[str]) -> str:
+    """The names of files that share a problem; of many, the first ones and how many more there are."""
+    if len(names) <= _MOST_NAMED:
+        return ", ".join(names)
+    return f"{', '.join(names[: _MOST_NAMED - 1])} and {len(names) - _MOST_NAMED + 1} more"
 
 
 def _taken_in(source: str, files: list[UploadedFile], anew: bool) -> list[Picture]:
@@ -187,9 +195,7 @@ def _taken_in(source: str, files: list[UploadedFile], anew: bool) -> list[Pictur
         if position < room:
             held[file.file_id] = _read(file)
         else:
-            problem = (
-                f"At most {MAX_PHOTOS} photos are taken at a time. Clear the others and choose it again."
-            )
+            problem = f"At most {MAX_PHOTOS} photos are taken at a time. Clear the others and choose again."
             held[file.file_id] = Picture(file.file_id, file.name, problem=problem)
     if bar:
         bar.empty()

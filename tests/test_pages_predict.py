@@ -395,6 +395,17 @@ def test_more_photos_than_allowed_are_refused_by_name(tiny_run, monkeypatch):
     assert "At most 2 photos" in at.error[0].value
 
 
+def test_files_that_are_no_photos_take_no_room(tiny_run, monkeypatch):
+    """Two texts before two photos, where two are allowed: both photos are answered."""
+    monkeypatch.setattr(picture_input, "MAX_PHOTOS", 2)
+    texts = [(f"{number}.jpg", b"milk, bread") for number in range(2)]
+
+    at = upload(open_page(), *texts, ("1.png", photo(1)), ("8.png", photo(8)))
+
+    assert at.dataframe[0].value["File"].tolist() == ["1.png", "8.png"]
+    assert "At most" not in at.error[0].value
+
+
 def test_ten_photos_too_many_are_told_in_one_sentence(tiny_run, monkeypatch):
     """The first of them by name, the others by their number: the answers stay in sight."""
     monkeypatch.setattr(picture_input, "MAX_PHOTOS", 1)

@@ -187,13 +187,14 @@ def _taken_in(source: str, files: list[UploadedFile], anew: bool) -> list[Pictur
         gone |= {name for name, picture in state.photos(source).items() if picture.problem}
     held = state.photos(source, state.photos(source).keys() - gone)
     new = [file for file in files if file.file_id not in held]
-    room = MAX_PHOTOS - len(held)
+    room = MAX_PHOTOS - sum(not picture.problem for picture in held.values())
     bar = st.progress(0.0) if len(new) > 3 else None
     for position, file in enumerate(new):
         if bar:
             bar.progress(position / len(new), f"Reading photo {position + 1} of {len(new)} …")
-        if position < room:
+        if room > 0:
             held[file.file_id] = _read(file)
+            room -= not held[file.file_id].problem  # a file that is no photo takes none of the room
         else:
             problem = f"At most {MAX_PHOTOS} photos are taken at a time. Clear the others and choose again."
             held[file.file_id] = Picture(file.file_id, file.name, problem=problem)

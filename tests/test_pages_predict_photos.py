@@ -198,6 +198,18 @@ def test_a_phone_photo_is_turned_upright_and_that_is_told(run):
     assert picture.file == photo_file.PhotoFile("JPEG", 160, 120, "turned by 90° to the right", True)
 
 
+def test_a_small_photo_is_not_said_to_be_reduced(run, monkeypatch):
+    """160 by 120 pixels on its side are turned; a photo that needed neither came as it was."""
+    steps = []
+    monkeypatch.setattr(components, "picture_grid", lambda images, captions, **_: steps.append(captions[0]))
+
+    upload(open_page(), ("IMG_1.jpg", phone_photo()))
+    upload(open_page(), ("red.jpg", photo(RED)))
+
+    assert "160 by 120 pixels, turned by 90° to the right, as it asked for; its metadata, with" in steps[0]
+    assert "pixels; its metadata dropped." in steps[1]
+
+
 def test_what_the_network_received_is_shown_as_numbers(run):
     """Shape and range of the very array, as stored and as given."""
     at = upload(open_page(), ("red.jpg", photo(RED)))

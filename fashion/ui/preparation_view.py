@@ -77,11 +77,11 @@ def _came_as(picture: Picture) -> str:
     if file is None:
         return f"The photo, {image.width} by {image.height} pixels."
     dropped = "its metadata, with the place where it was taken," if file.has_place else "its metadata"
-    turned = f"{file.turn}, as it asked for, " if file.turn else ""
-    return (
-        f"A {file.format} file of {file.width:,} by {file.height:,} pixels, {turned}reduced to {image.width} by "
-        f"{image.height}; {dropped} dropped."
-    )
+    done = [f"{file.turn}, as it asked for"] if file.turn else []
+    if sorted((file.width, file.height)) != sorted(image.size):
+        done.append(f"reduced to {image.width} by {image.height}")
+    size = ", ".join([f"{file.width:,} by {file.height:,} pixels", *done])
+    return f"A {file.format} file of {size}; {dropped} dropped."
 
 
 def _colour_array(picture: Picture, said: Answer) -> None:

@@ -253,6 +253,18 @@ def test_a_mean_of_weights_has_no_epochs_to_look_at(view):
     assert "Nothing was trained here" in at.info[0].value
 
 
+def test_a_mean_of_weights_has_no_curve_beside_those_of_others():
+    """A single point at an epoch 1 that never was is left out, and why."""
+    photo_run(A, fine_tune="all", mean_of=f"{B}_epoch-002,{B}_epoch-003")
+    photo_run(B, fine_tune="all")
+
+    at = open_page(runs=f"{A},{B}")
+
+    assert not at.exception
+    assert "Not drawn: efficientnetv2-b0-aaaa." in words(at)
+    assert [chart.proto.spec.count("efficientnetv2-b0-aaaa") for chart in at.get("vega_lite_chart")] == [0, 0]
+
+
 def test_heads_have_no_mean():
     """Their weights began from different random numbers, and only the pretrained layers are shared."""
     photo_run(A)

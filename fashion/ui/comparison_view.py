@@ -32,7 +32,15 @@ def comparison(ticked: list[RunSummary]) -> None:
         st.table(different, hide_index=True, border="horizontal")
     else:
         st.caption("All settings are the same.")
-    curves(ticked, axis_key=state.AXIS_COMPARED)
+    trained = [one for one in ticked if not one.settings.mean_of]
+    if means := [
+        name for name, one in zip(summary.unique_names(ticked), ticked, strict=True) if one.settings.mean_of
+    ]:
+        st.caption(
+            f"Not drawn: {components.plain(', '.join(means))}. The weights are the mean of others', so there are no epochs."
+        )
+    if trained:
+        curves(trained, axis_key=state.AXIS_COMPARED)
     _mean_offer(ticked)
 
 

@@ -265,6 +265,18 @@ def test_a_mean_of_weights_has_no_curve_beside_those_of_others():
     assert [chart.proto.spec.count("efficientnetv2-b0-aaaa") for chart in at.get("vega_lite_chart")] == [0, 0]
 
 
+def test_the_time_of_a_mean_of_weights_speaks_of_no_first_epoch():
+    """Its summary says what was done in that time, and that there are no epochs."""
+    photo_run(A, fine_tune="all", mean_of=f"{B}_epoch-002,{B}_epoch-003")
+    photo_run(B, fine_tune="all")
+
+    mean, trained = (words(open_page(open=name)) for name in (A, B))
+
+    assert "Nothing was trained, so there are no epochs" in mean
+    assert "The first epoch includes" not in mean
+    assert "The first epoch includes" in trained
+
+
 def test_heads_have_no_mean():
     """Their weights began from different random numbers, and only the pretrained layers are shared."""
     photo_run(A)

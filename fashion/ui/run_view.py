@@ -246,10 +246,12 @@ def _times(one: RunSummary) -> None:
         one.settings.precision,
         versions,
     ]
-    st.caption(
-        f"{components.plain(', '.join(part for part in parts if part))}. The first epoch includes building the network's "
-        "program; validation and test are not counted."
+    counted = (
+        "Nothing was trained, so there are no epochs; the test is not counted."
+        if one.settings.mean_of
+        else "The first epoch includes building the network's program; validation and test are not counted."
     )
+    st.caption(f"{components.plain(', '.join(part for part in parts if part))}. {counted}")
 
 
 def _times_of_epochs(one: RunSummary) -> dict[str, str]:

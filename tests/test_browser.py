@@ -128,6 +128,25 @@ def phone_server(tmp_path_factory):
         yield address
 
 
+def test_the_keyboard_focus_is_seen_on_links_and_above_charts(browser, phone_server):
+    """A ring around the menu's entry, and the buttons above a chart, which else only the mouse brings up."""
+    tab = browser.new_page()
+    tab.goto(f"{phone_server}/benchmark")
+    settled(tab)
+    link = tab.get_by_test_id("stPageLink-NavLink").filter(has_text="Dataset")
+    for _ in range(3):  # past the link to the main content, and past Home
+        tab.keyboard.press("Tab")
+
+    expect(link).to_be_focused()
+    expect(link).to_have_css("outline-style", "solid")
+    expect(link).to_have_css("outline-width", "2px")
+    above = tab.get_by_test_id("stElementToolbar").first
+    expect(above).to_have_css("opacity", "0")
+    above.get_by_role("button").first.focus()
+    expect(above).to_have_css("opacity", "1")
+    tab.close()
+
+
 def test_the_whole_loop_from_training_to_a_photo(tab, tmp_path):
     """Start a CNN on Fashion-MNIST, see its curve, stop it, reload, find it under Runs, open a confusion cell, drop a photo,
     look elsewhere, and come back with the browser's own button to what was left."""

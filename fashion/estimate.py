@@ -37,7 +37,7 @@ _UNMEASURED_MULTIPLY_ADDS_PER_SECOND = 2.5e10
 _UNMEASURED_FACTOR = 3.0
 _STARTUP_SECONDS = 8.0
 # Fewer pictures than this, and building the network's program counts for more than learning.
-_BENCHMARK_IMAGES = 10_000
+_LEAST_IMAGES = 10_000
 _EXPORT_SECONDS = 4.0
 # A forward pass costs about a third of a training step.
 _FORWARD_SHARE = 1 / 3
@@ -106,6 +106,7 @@ def measured_here(found: list[summary.RunSummary] | None = None) -> list[_Measur
         and one.images_per_second
         and not one.settings.mean_of
         and (one.processor, one.num_cores) == (here.processor, here.num_cores)
+        and _long_enough(one)
     ]
     files = [(run.folder / FILE, "of the benchmark here") for run in runs.list_runs(kind="benchmark")]
     recorded = sorted((RECORDED / "accuracy").glob("*.json"))
@@ -114,6 +115,14 @@ def measured_here(found: list[summary.RunSummary] | None = None) -> list[_Measur
         if path.exists():
             own += _of_benchmark(path, path.stat().st_mtime_ns, where, here.processor, here.num_cores)
     return own
+
+
+def _long_enough(one: summary.RunSummary) -> bool:
+    """Whether the speed of a run tells more of learning than of building the network's program in its first epoch."""
+    if one.settings.pretrained:  # the speeds of its parts are kept apart
+        return True
+    sizes = datasets.split_sizes(one.settings.dataset, one.settings.class_names)
+    return one.num_epochs * min(one.settings.num_train, sizes["train"]) >= _LEAST_IMAGES
 
 
 @lru_cache(maxsize=32)
@@ -125,7 +134,7 @@ def _of_benchmark(path: Path, _: int, where: str, processor: str, num_cores: int
     try:
         results = benchmark_accuracy.read(path, "accuracy")
         its, num_train = results["machine"], results["num_train"]
-        if (its["processor"], its["num_cores"]) != (processor, num_cores) or num_train < _BENCHMARK_IMAGES:
+        if (its["processor"], its["num_cores"]) != (processor, num_cores) or num_train < _LEAST_IMAGES:
             return ()
         return tuple(
             _Measured(

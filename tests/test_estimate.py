@@ -1,6 +1,8 @@
 """The expected time follows from what was measured, and says on what it rests."""
 
+import dataclasses
 import json
+from pathlib import Path
 
 import clothing_folder
 import numpy as np
@@ -82,6 +84,23 @@ def test_recorded_trainings_of_the_benchmark_are_a_basis_until_a_run_was_made_he
     assert guess.high / guess.low > 2
     assert "1 earlier run" in estimate.estimate(CNN, [measured(CNN, 1000.0), *found]).basis
     assert "rough guess" in estimate.estimate(CNN.replace(architecture="resnet"), found).basis
+
+
+def test_a_run_that_mostly_built_its_program_says_nothing_about_longer_ones(monkeypatch):
+    """One epoch of 6,000 drawn garments, 5 s of which 4 are building; ten such epochs are a measure."""
+    drawn = CNN.replace(dataset="sketches").to_json()
+    short = make_run("20260102-030405-cnn-0001", **drawn)
+    long = make_run("20260102-030405-cnn-0002", **drawn)
+    change_card(short, num_epochs=1)
+    change_card(long, num_epochs=10)
+    found = [summary.summarise(run) for run in (short, long)]
+    its = machine.describe()
+    here = dataclasses.replace(its, processor=found[0].processor, num_cores=found[0].num_cores)
+    monkeypatch.setattr(machine, "describe", lambda: here)
+    monkeypatch.setattr(estimate, "RECORDED", Path("none"))
+
+    assert [one.settings for one in estimate.measured_here(found[1:])] == [found[1].settings]
+    assert estimate.measured_here(found[:1]) == []
 
 
 @pytest.mark.parametrize(

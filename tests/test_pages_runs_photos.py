@@ -208,6 +208,15 @@ def test_the_curves_mark_where_fine_tuning_began():
     assert not any('"rule"' in chart.proto.spec for chart in plain)
 
 
+def test_curves_tell_why_the_finished_network_has_another_validation_accuracy():
+    """One that judges mirrored photos, too, does so only when it is finished."""
+    photo_run(A, mirror=True)
+    photo_run(B)
+
+    assert "more or fewer right than its ring says" in words(open_page(open=A, view="Curves"))
+    assert "more or fewer right" not in words(open_page(open=B, view="Curves"))
+
+
 def test_a_garment_has_the_same_colour_in_every_dataset():
     """Dress, shirt and T-shirt; and the ten clothing classes have ten colours."""
     small = dict(zip(datasets.CLASSES_FASHION, charts.class_colours(datasets.CLASSES_FASHION), strict=True))

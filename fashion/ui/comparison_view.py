@@ -112,7 +112,7 @@ def curves(shown: list[RunSummary], axis_key: str = state.AXIS) -> None:
     sizes = {one.validation.n for one in shown if one.validation}
     st.caption(
         f"Solid: training pictures. Dashed: {' or '.join(f'{size:,}' for size in sorted(sizes))} validation pictures. The "
-        "ring marks the best epoch, which was kept."
+        f"ring marks the best epoch, which was kept.{_judged_otherwise(shown)}"
     )
     names = "-".join(summary.unique_names(shown))
     head_epochs = summary.head_epochs(shown[0].run) if len(shown) == 1 else None
@@ -126,6 +126,16 @@ def curves(shown: list[RunSummary], axis_key: str = state.AXIS) -> None:
                 table=values[["run", "curve", "epoch", "seconds", measure]],
                 name=f"{names}-{measure}",
             )
+
+
+def _judged_otherwise(shown: list[RunSummary]) -> str:
+    """Why a ring's accuracy is not quite that of the finished network, where that judges mirror images too; or nothing."""
+    if not any(one.settings.mirror for one in shown):
+        return ""
+    return (
+        " Here each validation photo was judged once; a finished network that judges its mirror image, too, may get a few "
+        "more or fewer right than its ring says."
+    )
 
 
 def curve_chart(values: pd.DataFrame, measure: str, x: str, head_epochs: int | None = None) -> alt.LayerChart:

@@ -395,6 +395,15 @@ def test_more_photos_than_allowed_are_refused_by_name(tiny_run, monkeypatch):
     assert "At most 2 photos" in at.error[0].value
 
 
+def test_the_choices_of_the_background_wrap_on_a_phone(tiny_run):
+    """Otherwise the last of the three is cut off at the edge."""
+    at = upload(open_page(), ("1.png", photo(1)))
+
+    background = next(one for one in at.segmented_control if one.label == "Background")
+
+    assert background.proto.wrap
+
+
 def test_files_that_are_no_photos_take_no_room(tiny_run, monkeypatch):
     """Two texts before two photos, where two are allowed: both photos are answered."""
     monkeypatch.setattr(picture_input, "MAX_PHOTOS", 2)

@@ -185,6 +185,7 @@ def _overrules(picture: Picture, said: Answer | None) -> None:
         st.segmented_control(
             "Background",
             list(_BACKGROUNDS),
+            wrap=True,
             default=next(words for words, invert in _BACKGROUNDS.items() if invert is options.invert),
             required=True,
             key=f"_background_{own}",

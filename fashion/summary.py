@@ -357,11 +357,17 @@ def unique_names(summaries: list[RunSummary]) -> list[str]:
 
 
 def settings_side_by_side(summaries: list[RunSummary]) -> pd.DataFrame:
-    """The settings in which the runs differ: a row per setting, a column per run, values in words."""
-    names = differing([one.settings for one in summaries])
+    """The settings in which the runs differ: a row per setting, a column per run, values in words; "–" where a run has no
+    use for the setting, and no row where none has."""
+    given = [one.settings.to_json() for one in summaries]
+    names = [
+        name
+        for name in differing([one.settings for one in summaries])
+        if any(applies(name, values) for values in given)
+    ]
     columns = {
-        name: [setting_in_words(setting, getattr(one.settings, setting)) for setting in names]
-        for name, one in zip(unique_names(summaries), summaries, strict=True)
+        name: [setting_in_words(one, values[one]) if applies(one, values) else "–" for one in names]
+        for name, values in zip(unique_names(summaries), given, strict=True)
     }
     return pd.DataFrame({"Setting": [FIELDS[name].label for name in names], **columns})
 

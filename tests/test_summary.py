@@ -107,6 +107,20 @@ def test_a_run_that_has_not_been_tested_has_gaps_in_the_table():
     assert table["Validation accuracy"][0] == pytest.approx(80.0)
 
 
+def test_a_setting_that_a_run_has_no_use_for_is_not_told_of_it_beside_others():
+    """A network for small pictures has no fine-tuning to be compared with 5 epochs of it."""
+    photos = PHOTO_DEFAULTS.replace(fine_tune="all", fine_tune_epochs=5)
+    found = [
+        summary.summarise(make_run("20260102-030405-a", **photos.to_json())),
+        summary.summarise(make_run("20260102-030405-b", architecture="mlp")),
+    ]
+
+    table = summary.settings_side_by_side(found).set_index("Setting")
+
+    assert list(table.loc["Fine-tuning epochs"]) == ["5", "–"]
+    assert list(table.loc["Fine-tune"]) == ["All layers", "–"]
+
+
 def test_settings_side_by_side_are_in_words_and_only_those_that_differ():
     """A row per setting in which the runs differ."""
     found = [summary.summarise(make_run(A)), summary.summarise(make_run(B, architecture="cnn", flip=True))]

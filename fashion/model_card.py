@@ -121,7 +121,9 @@ def training(one: RunSummary) -> list[str]:
         words.append(f"It was asked for {100 * asked:.3g}% certainty, not for all of it.")
     if settings.teachers:
         # A shipped model may have been taught by the one whose name and place it took.
-        taught = [f"an earlier {name}" if name == one.run.id else name for name in settings.teacher_names]
+        taught = [
+            f"an earlier version of {name}" if name == one.run.id else name for name in settings.teacher_names
+        ]
         names = " and ".join([", ".join(taught[:-1]), taught[-1]] if taught[1:] else taught)
         words.append(
             f"Half of what it was asked for is the label, half what {names} said of the same {pictures_word(settings)}."

@@ -138,7 +138,7 @@ def test_a_model_taught_by_the_one_whose_name_it_took_says_so():
     """A shipped model that was replaced is not its own teacher."""
     one = summary.summarise(make_run(RUN, teachers=f"{RUN},a,b"))
 
-    assert f"half what an earlier {RUN}, a and b said" in " ".join(model_card.training(one))
+    assert f"half what an earlier version of {RUN}, a and b said" in " ".join(model_card.training(one))
 
 
 def test_teachers_and_the_way_a_photo_is_made_square_are_told():

@@ -41,7 +41,7 @@ def test_values_and_seeds_from_a_link_start_as_one_group():
     assert [(run.settings.learning_rate, run.settings.seed) for run in found] == [
         (0.1, 1), (0.01, 1), (0.1, 2), (0.01, 2),
     ]  # fmt: skip
-    assert "4 runs at once" in words(at)
+    assert "4 runs, one after another" in words(at)
     assert not at.exception
 
 

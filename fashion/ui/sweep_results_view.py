@@ -32,7 +32,7 @@ def watched() -> bool:
         )
         return False
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader(f"{len(found)} runs at once", anchor=False)
+        st.subheader(f"{len(found)} runs, one after another", anchor=False)
         if st.button("New run", icon=":material/add:", key="_sweep_new"):
             _leave()
             st.rerun()

@@ -76,9 +76,10 @@ class Field:
             expected = "a whole number" if self.kind is int else "a number"
             raise SettingsError(f"`{name}` must be {expected}. Received: {name}={value!r}.")
         if not self.low <= value <= self.high:  # also refuses NaN
-            raise SettingsError(
-                f"`{name}` must be between {self.low:g} and {self.high:g}. Received: {name}={value!r}."
+            low, high = (
+                f"{limit:g}" if self.kind is float else str(limit) for limit in (self.low, self.high)
             )
+            raise SettingsError(f"`{name}` must be between {low} and {high}. Received: {name}={value!r}.")
 
 
 def _number(label: str, help: str, kind: type, low: float, high: float, step: float) -> Field:

@@ -231,3 +231,11 @@ def test_a_setting_applies_only_where_a_run_has_a_use_for_it(changes, used, unus
 
     assert used <= found
     assert not unused & found
+
+
+def test_a_seed_that_is_too_large_is_told_the_limit_to_the_last_digit():
+    """Not as 2.14748e+09."""
+    with pytest.raises(
+        SettingsError, match="`seed` must be between 0 and 2147483647. Received: seed=9999999999"
+    ):
+        RunSettings(seed=9_999_999_999)

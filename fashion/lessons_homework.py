@@ -110,19 +110,27 @@ def questions(log: pd.DataFrame, test: pd.DataFrame | None = None, augment_from:
     parts = [(part, words) for part, words in ((plain, "without"), (augmented, "with")) if len(part)]
     found = []
     for part, words in parts:
-        over = f"over {len(part)} epochs {words} augmentation" if augment_from else "over all epochs"
+        over = _over(part, words, augment_from)
         found += [
             Asked(f"Median of training accuracy {over}", statistics.median(part.accuracy)),
             Asked(f"Standard deviation of training loss {over}", statistics.pstdev(part.loss)),
         ]
     part, words = parts[-1]
-    over = f"over {len(part)} epochs {words} augmentation" if augment_from else "over all epochs"
+    over = _over(part, words, augment_from)
     last = part.tail(5)
+    ending = "last epoch" if len(last) == 1 else f"last {len(last)} epochs"
     return [
         *found,
         Asked(f"Mean of {what} loss {over}", statistics.fmean(part.judged_loss)),
-        Asked(f"Mean {what} accuracy of the last {len(last)} epochs", statistics.fmean(last.judged_accuracy)),
+        Asked(f"Mean {what} accuracy of the {ending}", statistics.fmean(last.judged_accuracy)),
     ]
+
+
+def _over(part: pd.DataFrame, words: str, augment_from: int) -> str:
+    """Which epochs a question is about; words: "with" or "without"."""
+    if not augment_from:
+        return "over all epochs"
+    return f"over {len(part)} {'epoch' if len(part) == 1 else 'epochs'} {words} augmentation"
 
 
 def is_close(answer: float, right: float) -> bool:

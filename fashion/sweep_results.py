@@ -205,6 +205,12 @@ def _common_seeds(a: Combination, b: Combination) -> set[int]:
     return set(a.accuracies("test")) & set(b.accuracies("test"))
 
 
+def _datasets(tested: Sequence[RunSummary]) -> str:
+    """What runs that cannot be compared were tested on: different datasets, or different pictures of one."""
+    titles = sorted({one.dataset_title for one in tested})
+    return " and ".join(titles) if titles[1:] else f"{titles[0]} with different test pictures"
+
+
 def verdict_of_runs(several: Sequence[RunSummary]) -> str:
     """Whether the best two of any runs, by validation, differ by more than chance.
 
@@ -220,8 +226,8 @@ def verdict_of_runs(several: Sequence[RunSummary]) -> str:
         )
     if len({(one.data_digest, one.test.n) for one in tested}) > 1:
         raise RunError(
-            "Runs must be tested on the same pictures to be compared. Received: runs on "
-            f"{', '.join(sorted({one.dataset_title for one in tested}))} or on other pictures of it. Choose runs on the same data."
+            "Runs must have been tested on the same pictures to be compared. Received: runs on "
+            f"{_datasets(tested)}. Choose runs with the same data."
         )
     grouped = _grouped(tested)
     # Two epochs of one run have one seed: then they are networks, and no repetition.
@@ -232,7 +238,7 @@ def verdict_of_runs(several: Sequence[RunSummary]) -> str:
         names = dict(zip([one.run for one in tested], summary.unique_names(tested), strict=True))
         best, second = sorted(tested, key=lambda one: one.validation.value, reverse=True)[:2]
         words = comparison.in_words(comparison.of_runs(second, best), names[second.run], names[best.run])
-    return f"The best two by validation: {words[0].lower()}{words[1:]}" if words else ""
+    return f"Of the best two by validation, {words[0].lower()}{words[1:]}" if words else ""
 
 
 def caveat(several: Sequence[Combination]) -> str:

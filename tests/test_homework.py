@@ -200,6 +200,11 @@ def test_the_parts_with_and_without_augmentation_are_asked_about_on_their_own():
     assert "without augmentation" in asked[0].text
     assert asked[-2].text == "Mean of test loss over 2 epochs with augmentation"
 
+    asked = lessons_homework.questions(log, test, augment_from=3)
+    assert [one.text for one in asked[-2:]] == [
+        "Mean of test loss over 1 epoch with augmentation", "Mean test accuracy of the last epoch",
+    ]  # fmt: skip
+
 
 # In a real worker
 

@@ -152,7 +152,7 @@ def test_several_ticked_runs_are_answered_in_a_sentence():
     at.switch_page("pages/runs.py").run()
 
     assert not at.exception
-    assert "The best two by validation: softmax-0aaa is better than softmax-1aaa: by 6.67" in words(at)
+    assert "Of the best two by validation, softmax-0aaa is better than softmax-1aaa: by 6.67" in words(at)
 
 
 def test_a_combination_has_its_colour_before_its_first_curve():

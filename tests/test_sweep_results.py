@@ -129,11 +129,11 @@ def test_pictures_are_compared_with_a_seed_that_both_have(sweep):
 def test_any_runs_are_compared_over_seeds_or_by_pictures(sweep):
     """Four of a sweep as settings; three without a repetition as runs, named by their ids' ends."""
     assert sweep_results.verdict_of_runs(read(*sweep)).startswith(
-        "The best two by validation: it cannot be told which is better: learning rate 0.1 is 5.83"
+        "Of the best two by validation, it cannot be told which is better: learning rate 0.1 is 5.83"
     )
     other = add(4, 5.0, {(4, 2): 5, (6, 0): 7, (1, 3): 30}, learning_rate=0.001, seed=1)
     assert sweep_results.verdict_of_runs(read(other, sweep[1], sweep[0])).startswith(
-        "The best two by validation: softmax-9aaa is better than softmax-8aaa: by 6.67"
+        "Of the best two by validation, softmax-9aaa is better than softmax-8aaa: by 6.67"
     )
 
 
@@ -145,7 +145,10 @@ def test_runs_with_nothing_to_choose_have_no_verdict(sweep):
 def test_runs_on_other_pictures_are_refused_also_among_several(sweep):
     """One of three was tested on other data; and of three only one was tested."""
     change_card(sweep[1], data_digest="another")
-    with pytest.raises(RunError, match="tested on the same pictures"):
+    with pytest.raises(
+        RunError,
+        match="tested on the same pictures .* Received: runs on .* with different test pictures. Choose",
+    ):
         sweep_results.verdict_of_runs(read(*sweep[:3]))
 
     untested = [

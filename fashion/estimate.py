@@ -401,8 +401,8 @@ def _speeds_of_parts(one: summary.RunSummary) -> tuple[float | None, float | Non
         per_vector = made["seconds"] / count
     head_epochs = summary.head_epochs(one.run)
     log = one.run.log()
-    speeds = log.images_per_second[log.epoch > head_epochs] if head_epochs is not None else log.iloc[:0].loss
-    return per_vector, 1 / float(speeds.median()) if len(speeds) else None
+    tuned = log[log.epoch > head_epochs] if head_epochs is not None else log.iloc[:0]
+    return per_vector, 1 / float(runs.steady(tuned).images_per_second.median()) if len(tuned) else None
 
 
 def _plural(count: int, noun: str) -> str:

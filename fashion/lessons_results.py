@@ -278,7 +278,7 @@ def _mistake(own: Sequence[Outcome]) -> str:
 
 
 def _speed(outcome: Outcome) -> float:
-    return float(outcome.log.images_per_second.median())
+    return float(runs.steady(outcome.log).images_per_second.median())
 
 
 def _ends(own: Sequence[Outcome], value, largest: bool) -> set[str]:

@@ -234,6 +234,12 @@ LOG_COLUMNS = (
 STEP_COLUMNS = ("step", "epoch", "seconds", "loss", "accuracy", "learning_rate", "images_per_second")
 
 
+def steady(log: pd.DataFrame) -> pd.DataFrame:
+    """The epochs of a log that tell how fast a network learns: where there are others, not the first, in which its program
+    is built."""
+    return log.iloc[1:] if len(log) > 1 else log
+
+
 def runs_folder() -> Path:
     """Where runs live: `FASHION_RUNS`, or `runs` in the project."""
     return Path(os.environ.get("FASHION_RUNS") or ROOT / "runs").expanduser().resolve()

@@ -247,7 +247,7 @@ def _card(
 ) -> dict:
     log = run.log()
     num_parameters, num_multiply_adds = architectures.cost_of(settings)
-    steady = log.seconds[1:] if len(log) > 1 else log.seconds
+    steady = runs.steady(log)
     status = reporter.status
     startup = (status.training_started or 0.0) - (status.started or 0.0)
     return {
@@ -273,8 +273,8 @@ def _card(
         "startup_seconds": startup if status.training_started else None,
         "train_seconds": float(log.seconds.sum()),
         "first_epoch_seconds": float(log.seconds.iloc[0]) if len(log) else None,
-        "steady_epoch_seconds": float(steady.median()) if len(log) else None,
-        "images_per_second": float(log.images_per_second.median()) if len(log) else None,
+        "steady_epoch_seconds": float(steady.seconds.median()) if len(log) else None,
+        "images_per_second": float(steady.images_per_second.median()) if len(log) else None,
         "seconds_to": seconds_to(
             log.iloc[:0] if settings.mean_of else log
         ),  # a mean took no training of its own

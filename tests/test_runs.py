@@ -8,6 +8,7 @@ import sys
 import time
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from fashion import disk, runs
@@ -308,3 +309,12 @@ def test_a_status_with_values_of_another_type_reads_as_failed(changes):
 
     assert run.status().state == "failed"
     assert "status.json cannot be read" in run.status().reason
+
+
+def test_a_speed_is_told_without_the_first_epoch_where_there_are_others():
+    """In it the network's program is built; a single epoch is all there is."""
+    log = pd.DataFrame({"epoch": [1, 2, 3], "images_per_second": [100.0, 900.0, 800.0]})
+
+    assert runs.steady(log).epoch.tolist() == [2, 3]
+    assert runs.steady(log[:1]).epoch.tolist() == [1]
+    assert runs.steady(log[:0]).empty

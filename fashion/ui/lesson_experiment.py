@@ -363,7 +363,7 @@ def cost_table(one: Experiment, own: list[Outcome]) -> pd.DataFrame:
             "Best epoch": f"{outcome.one.best_epoch} of {len(log)}",
             "Last: validation, training": f"{log.val_accuracy.iloc[-1]:.1%}, {log.accuracy.iloc[-1]:.1%}",
             "Training": estimate.in_words(log.seconds.sum()),
-            "Pictures a second": f"{log.images_per_second.median():,.0f}",
+            "Pictures a second": f"{runs.steady(log).images_per_second.median():,.0f}",
         }
         made = (outcome.one.run.card() or {}).get("features")
         if isinstance(made, dict) and made.get("source") == "computed":

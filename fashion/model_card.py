@@ -109,6 +109,8 @@ def training(one: RunSummary) -> list[str]:
     settings = one.settings
     if settings.mean_of:
         return _averaged(one)
+    if settings.fine_tune != "none" and not _tuned_epochs(one):  # what it was to bring did not happen
+        settings = settings.replace(fine_tune="none", augment_validation=False)
     words = [_rounds(one)]
     changes = random_changes(settings)
     if changes:
@@ -186,11 +188,16 @@ def _averaged(one: RunSummary) -> list[str]:
     return [*words, *_judging(one.settings)]
 
 
+def _tuned_epochs(one: RunSummary) -> int:
+    """Epochs of fine-tuning; 0 also where a run ended before it, or one of the epochs before it was tested."""
+    head = summary.head_epochs(one.run)
+    return 0 if head is None else max(0, one.num_epochs - head)
+
+
 def _rounds(one: RunSummary) -> str:
     settings, what = one.settings, pictures_word(one.settings)
-    head = summary.head_epochs(one.run)
-    rest = 0 if head is None else one.num_epochs - head
-    if rest <= 0:  # also where a run ended before fine-tuning, or one of the epochs before it was tested
+    head, rest = summary.head_epochs(one.run), _tuned_epochs(one)
+    if not rest:
         learner = (
             "Only new last layers learned; those that came with it stayed as they were. They"
             if settings.pretrained

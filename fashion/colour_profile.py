@@ -13,6 +13,11 @@ MAX_TAGS = 100
 """Most entries of its table; LittleCMS reads no more, and programs write 10 to 30."""
 _CALCULATIONS = {b"D2B0", b"D2B1", b"D2B2", b"D2B3", b"B2D0", b"B2D1", b"B2D2", b"B2D3"}
 _HEAD, _ENTRY = 128, 12  # bytes
+_P3, _CURVES_LIKE_SRGB = 12, (1, 6, 13)
+# Red, green and blue of P3 (SMPTE EG 432-1) as seen under D50, to which every profile refers, and that white itself.
+_COLORANTS = ((0.51512, 0.24120, -0.00105), (0.29198, 0.69225, 0.04189), (0.15710, 0.06657, 0.78407))
+_WHITE = (0.96420, 1.0, 0.82491)
+_SRGB_CURVE = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)  # IEC 61966-2-1
 
 
 def is_quick(profile: bytes) -> bool:
@@ -35,13 +40,6 @@ def named(primaries: int, curve: int) -> bytes | None:
     ITU-T H.273 (07/2024), tables 2 and 3.
     """
     return _display_p3() if primaries == _P3 and curve in _CURVES_LIKE_SRGB else None
-
-
-_P3, _CURVES_LIKE_SRGB = 12, (1, 6, 13)
-# Red, green and blue of P3 (SMPTE EG 432-1) as seen under D50, to which every profile refers, and that white itself.
-_COLORANTS = ((0.51512, 0.24120, -0.00105), (0.29198, 0.69225, 0.04189), (0.15710, 0.06657, 0.78407))
-_WHITE = (0.96420, 1.0, 0.82491)
-_SRGB_CURVE = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)  # IEC 61966-2-1
 
 
 def _display_p3() -> bytes:

@@ -156,7 +156,8 @@ def change_of_mind(feature_map: np.ndarray, head: Head, label: int | None = None
     """What it takes to change the answer: its strongest places are left out one after the other, the mean is over the
     rest. None where the answer stays until a single place is left.
 
-    feature_map: float (h, w, c). label: the answer that was told, where not this map alone decided it. A place is no patch of the photo alone: deep layers see beyond their place.
+    feature_map: float (h, w, c). A place is no patch of the photo alone: deep layers see beyond their place. label: the answer
+    that was told, where not this map alone decided it.
     """
     places = feature_map.reshape(-1, feature_map.shape[-1])
     if label is None:

@@ -158,7 +158,8 @@ def shipped(architecture: str, image_size: int) -> Shipped | None:
     return _read_shipped(path, image_size, datasets.data_folder() / clothing.FOLDER, _facts(path))
 
 
-# A worker asks four times for each run, and a lesson has up to four: unpacking 10 MB took 0.1 s each time.
+# A worker asks four times for each run, a page for each of a lesson's runs at each of its reruns: unpacking 10 MB took 0.1 s
+# each time.
 @lru_cache(maxsize=1)
 def _read_shipped(path: Path, image_size: int, root: Path, facts: tuple) -> Shipped:
     """root: where the photos would lie. facts: of the files, so that others are not taken for them."""
@@ -175,24 +176,6 @@ def _read_shipped(path: Path, image_size: int, root: Path, facts: tuple) -> Ship
             f"{path.name} must hold the stored vectors that its card describes. Received: {error}. Restore it "
             "(git checkout models)."
         ) from None
-
-
-def _shipped_digest(architecture: str, image_size: int) -> str | None:
-    """The digest of the photos whose vectors come with the project, read and checked once; None where there are none.
-
-    Raises DataError if the files are damaged.
-    """
-    path = shipped_path(architecture, image_size)
-    if os.environ.get("FASHION_FEATURES") or not path.exists():
-        return None
-    return _digest_of_whole(architecture, image_size, path, _facts(path))
-
-
-# A page asks for each of a lesson's runs at each of its reruns: unpacking 10 MB every time took 0.1 s, and more with a class.
-@lru_cache(maxsize=8)
-def _digest_of_whole(architecture: str, image_size: int, path: Path, facts: tuple) -> str | None:
-    known = shipped(architecture, image_size)
-    return known.data.digest if known else None
 
 
 def _facts(path: Path) -> tuple[tuple[int, int], ...]:
@@ -354,7 +337,8 @@ def obstacle(settings: RunSettings) -> str | None:
     if not no_photos and not no_weights:
         return None
     if vectors_suffice(settings):
-        digest = _shipped_digest(settings.architecture, settings.image_size)
+        known = shipped(settings.architecture, settings.image_size)
+        digest = known and known.data.digest
         if digest and (no_photos or digest == datasets.load(settings.dataset).digest):
             return None
     words = " ".join(filter(None, [no_photos, no_weights]))

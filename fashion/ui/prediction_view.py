@@ -74,10 +74,14 @@ def look_closer(model: str, photo: str) -> None:
 
 def nothing_yet(model: Predictor) -> None:
     """What stands in the place of the answer before there is a picture."""
-    st.info(
-        "The answer appears here. It is always one of these ten, unless the model finds the photo too strange."
+    count = model_card.class_count(model.classes)
+    otherwise = (
+        "unless the model finds the photo too strange"
         if "refusal" in model.card
-        else f"The answer appears here. It is always one of these {model_card.class_count(model.classes)}, whatever the picture shows.",
+        else "whatever the picture shows"
+    )
+    st.info(
+        f"The answer appears here. It is always one of these {count}, {otherwise}.",
         icon=":material/photo_camera:",
     )
     if not model.sees_photos:

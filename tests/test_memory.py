@@ -35,6 +35,41 @@ def test_freed_memory_is_given_back():
     assert left < full / 4
 
 
+# A visit: objects that point at each other, which only the collector can free.
+_VISITS = """
+import gc, sys, types, weakref
+from fashion import memory
+class Visit: pass
+def visit():
+    one = Visit(); one.itself = one
+    return one
+memory.settle()
+print(gc.get_freeze_count() > 10_000)
+before = gc.get_freeze_count()
+later = visit()
+memory.settle()
+print(gc.get_freeze_count() == before)
+sys.modules["loaded_later"] = types.ModuleType("loaded_later")
+memory.settle()
+seen = weakref.ref(later)
+del later
+gc.collect()
+print(seen() is not None)
+memory._SETTLE_SECONDS = 0
+memory.settle()
+print(seen() is None)
+"""
+
+
+def test_what_is_loaded_is_set_aside_and_visits_are_freed_all_the_same():
+    """Modules are spared the collector; a second call does nothing until more is loaded; a visit that ended is freed later."""
+    done = subprocess.run(
+        [sys.executable, "-c", _VISITS], cwd=runs.ROOT, capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.split() == ["True"] * 4
+
+
 def test_elsewhere_nothing_happens(monkeypatch):
     """On another system both calls do nothing, without an error."""
     monkeypatch.setattr(memory.sys, "platform", "darwin")

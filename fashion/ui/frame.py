@@ -59,6 +59,7 @@ def page(title: str, lead: str, *, heading: str | None = None) -> None:
         layout="wide",
     )
     memory.stay_small()
+    memory.settle()
     state.initialise()
     state.arrive(entry.title)
     st.html(STYLE)

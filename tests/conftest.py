@@ -49,6 +49,14 @@ def _no_recorded_times(tmp_path, monkeypatch):
 
 
 @pytest.fixture(autouse=True)
+def _charts_are_checked(monkeypatch):
+    """A chart that Vega-Lite would not understand fails the test that draws it."""
+    from fashion.ui import charts
+
+    monkeypatch.setattr(charts, "CHECK_CHARTS", True)
+
+
+@pytest.fixture(autouse=True)
 def _empty_streamlit_caches():
     """A patched dataset or model must not leak into the next test through Streamlit's caches."""
     import streamlit as st

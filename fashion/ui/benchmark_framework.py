@@ -37,14 +37,14 @@ def answer(shown: Sequence[Record]) -> None:
     rows = rows[rows.network == network]
     left, right = st.columns(2)
     with left:
-        st.altair_chart(
+        charts.draw(
             _bars(rows, "seconds_per_60000", "seconds per later epoch"),
             width="stretch",
             theme="streamlit",
             alt="Bars: seconds per epoch after the first, by framework.",
         )
     with right:
-        st.altair_chart(
+        charts.draw(
             _bars(rows, "startup_seconds", "start-up: seconds to the first step"),
             width="stretch",
             theme="streamlit",

@@ -5,6 +5,7 @@ Streamlit only samples large arrays when it compares them. Nothing here may be c
 """
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -91,6 +92,33 @@ def photo_sizes(split: str) -> pd.DataFrame:
     found = clothing_files.survey(datasets.status("clothing").folder)
     table = pd.DataFrame(found.sizes[split], columns=["width", "height"])
     return table.value_counts().rename("photos").reset_index()
+
+
+def curves(run: runs.Run) -> tuple[tuple, pd.DataFrame, pd.DataFrame]:
+    """The log and the steps of a run as they stand now, read once for all who watch it; first a name for just this state.
+
+    Raises what reading them raises.
+    """
+    files = (run.folder / "log.csv", run.folder / "steps.csv")
+    version = (str(run.folder), *(path.stat().st_mtime_ns if path.exists() else 0 for path in files))
+    return version, *_curves(version, run)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _curves(version: tuple, _run: runs.Run) -> tuple[pd.DataFrame, pd.DataFrame]:
+    return _run.log(), _run.steps()
+
+
+@st.cache_data(max_entries=128, show_spinner=False)
+def drawn(_draw: Callable[[], object], version: tuple) -> None:
+    """What this function draws, without widgets; for the same version it is not called again, but shown as it was drawn."""
+    _draw()
+
+
+@st.cache_data(max_entries=128, show_spinner=False)
+def csv(_table: pd.DataFrame, version: tuple) -> str:
+    """This table as a file's text, written once for the same version."""
+    return _table.to_csv(index=False)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

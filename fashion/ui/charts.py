@@ -4,6 +4,9 @@ It computes nothing but labels. Charts take plain tables, so they can be tested 
 fonts and grid lines that depend on light or dark come from the theme.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import altair as alt
 import numpy as np
 import pandas as pd
@@ -11,6 +14,7 @@ import streamlit as st
 
 from fashion import datasets
 from fashion.palette import CLASS_COLOURS
+from fashion.ui import cache
 
 SPLIT_COLOURS = {"training": "#3b7dd8", "validation": "#d9730d"}
 """Curves: blue and orange, which all readers tell apart; validation is dashed as well."""
@@ -79,30 +83,63 @@ def beginning(x: float, words: str, field: str = "epoch") -> tuple[alt.Chart, al
     )
 
 
+CHECK_CHARTS = False
+"""Whether each chart that is drawn is compared with Vega-Lite's schema, which takes longer than all else about it: in tests."""
+
+
+class _Chart:
+    """What `st.altair_chart` asks of a chart, its specification, without the comparison with the schema."""
+
+    def __init__(self, chart: alt.TopLevelMixin):
+        self._chart = chart
+
+    def to_dict(self) -> dict:
+        return self._chart.to_dict(validate=CHECK_CHARTS)
+
+
+def draw(chart: alt.TopLevelMixin, **options: Any) -> Any:
+    """`st.altair_chart`, with its options and what it returns, in half the time."""
+    return st.altair_chart(_Chart(chart), **options)
+
+
 def place(
-    chart: alt.TopLevelMixin,
+    chart: alt.TopLevelMixin | Callable[[], alt.TopLevelMixin],
     *,
     alt_text: str,
     table: pd.DataFrame,
     name: str,
     stretch: bool = True,
+    version: tuple | None = None,
 ) -> None:
     """Draw a chart with its description for screen readers and, under it, the numbers to read or download.
 
     `alt_text`: what the chart shows, in a sentence. `table`: the data as a reader wants it, columns named in words.
     `name`: of the CSV file, unique on the page. `stretch`: as wide as the page, or the chart's own width.
+    `version`: for a chart that a class may watch while it grows: plain values that say what it is drawn from, with `name`. It is
+    made and drawn once for all who look at this version; `chart` is then a function that makes it.
     """
-    st.altair_chart(chart, width="stretch" if stretch else "content", theme="streamlit", alt=alt_text)
-    table_behind(table, alt_text=alt_text, name=name)
+    options = {"width": "stretch" if stretch else "content", "theme": "streamlit", "alt": alt_text}
+    if version is None:
+        draw(chart, **options)
+    else:
+        cache.drawn(lambda: draw(chart(), **options), ("chart", name, *version))
+    table_behind(table, alt_text=alt_text, name=name, version=version)
 
 
-def table_behind(table: pd.DataFrame, *, alt_text: str, name: str) -> None:
-    """A small button that opens the numbers behind a chart, to read or to download as `name`.csv."""
-    with st.popover("Table", icon=":material/table:", type="tertiary"):
+def table_behind(table: pd.DataFrame, *, alt_text: str, name: str, version: tuple | None = None) -> None:
+    """A small button that opens the numbers behind a chart, to read or to download as `name`.csv; see `place`."""
+
+    def show() -> None:
         st.dataframe(table, hide_index=True, width="content", alt=alt_text)
+
+    with st.popover("Table", icon=":material/table:", type="tertiary"):
+        if version is None:
+            show()
+        else:
+            cache.drawn(show, ("table", name, *version))
         st.download_button(
             "Download as CSV",
-            table.to_csv(index=False),
+            table.to_csv(index=False) if version is None else cache.csv(table, (name, *version)),
             file_name=f"{name}.csv",
             mime="text/csv",
             icon=":material/download:",

@@ -34,7 +34,7 @@ def confusion(one: RunSummary, said: Predictions) -> None:
     true, predicted = _cell_input(matrix, classes)
     with above:
         chosen = cells[(cells.true == true) & (cells.predicted == predicted)]
-        st.altair_chart(
+        charts.draw(
             confusion_chart(cells, chosen, classes),
             width="stretch",
             key=key,

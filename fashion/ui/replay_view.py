@@ -13,7 +13,7 @@ import streamlit as st
 from fashion import evaluation, lessons, runs, summary
 from fashion.settings import PHOTOS
 from fashion.summary import RunSummary
-from fashion.ui import comparison_view, components, evaluation_view, state
+from fashion.ui import charts, comparison_view, components, evaluation_view, state
 
 SECONDS_PER_EPOCH = 0.7
 _TICK_TOLERANCE = 0.6  # a tick may come a little early
@@ -149,7 +149,7 @@ def _curves(scene: Scene, epoch: int) -> None:
     head_epochs = summary.head_epochs(scene.one.run)
     for column, measure in zip(st.columns(2, gap="medium"), ("accuracy", "loss"), strict=True):
         with column:
-            st.altair_chart(
+            charts.draw(
                 curve_until(scene.values, measure, epoch, head_epochs),
                 width="stretch",
                 alt=f"{measure.capitalize()} of training and validation until epoch {epoch} of {scene.num_epochs}.",

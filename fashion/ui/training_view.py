@@ -3,6 +3,7 @@
 Everything shown is read from the run folder, so it is the same after a reload, and for every visitor.
 """
 
+import functools
 import time
 
 import altair as alt
@@ -135,7 +136,7 @@ def _live(run: runs.Run, was_active: bool) -> None:
     if was_active and not status.active:
         st.rerun()  # the whole page: the run has ended, so its buttons change and the ticking stops
     _progress(run, status)
-    log, steps = run.log(), run.steps()
+    version, log, steps = cache.curves(run)
     if steps.empty and log.empty:
         if status.active:
             st.caption(
@@ -157,16 +158,25 @@ def _live(run: runs.Run, was_active: bool) -> None:
     for column, measure in ((left, "loss"), (right, "accuracy")):
         with column:
             charts.place(
-                curve(steps, log, measure, num_epochs, head_epochs),
+                functools.partial(curve, steps, log, measure, num_epochs, head_epochs),
                 alt_text=f"{measure.capitalize()} of training and validation over the epochs so far.",
                 table=log[["epoch", measure, f"val_{measure}"]],
                 name=f"{run.id}-{measure}",
+                version=(*version, num_epochs, head_epochs),
             )
     _probes(run)
-    with left:
-        _small_curve(run, steps, "learning_rate", "learning rate", "~g", num_epochs)
-    with right:
-        _small_curve(run, steps, "images_per_second", "images per second", ",.0f", num_epochs)
+    for column, field, title, number_format in (
+        (left, "learning_rate", "learning rate", "~g"),
+        (right, "images_per_second", "images per second", ",.0f"),
+    ):
+        with column:
+            charts.place(
+                functools.partial(_small_curve, run.settings, steps, field, title, number_format, num_epochs),
+                alt_text=f"The {title} over the run.",
+                table=steps[["step", "epoch", field]],
+                name=f"{run.id}-{field}",
+                version=(*version, num_epochs),
+            )
 
 
 def _epochs_shown(run: runs.Run, head_epochs: int | None) -> int:
@@ -417,9 +427,10 @@ def curve(
 
 
 def _small_curve(
-    run: runs.Run, steps: pd.DataFrame, field: str, title: str, number_format: str, num_epochs: int
-) -> None:
-    chart = (
+    settings: RunSettings, steps: pd.DataFrame, field: str, title: str, number_format: str, num_epochs: int
+) -> alt.Chart:
+    """One column of the steps over the epochs."""
+    return (
         alt.Chart(steps[["epoch", field]])
         .mark_line(strokeWidth=1.5, color=charts.MIDDLE_GREY)
         .encode(
@@ -428,7 +439,7 @@ def _small_curve(
                 f"{field}:Q",
                 title=None,
                 axis=alt.Axis(format=number_format, tickCount=4),
-                scale=alt.Scale(type="log") if _has_parts(run.settings) else alt.Undefined,
+                scale=alt.Scale(type="log") if _has_parts(settings) else alt.Undefined,
             ),
             tooltip=[
                 alt.Tooltip("epoch:Q", format=".2f"),
@@ -436,12 +447,6 @@ def _small_curve(
             ],
         )
         .properties(height=180, title=alt.Title(title, fontSize=13, fontWeight="normal", anchor="start"))
-    )
-    charts.place(
-        chart,
-        alt_text=f"The {title} over the run.",
-        table=steps[["step", "epoch", field]],
-        name=f"{run.id}-{field}",
     )
 
 

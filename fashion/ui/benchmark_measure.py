@@ -24,7 +24,7 @@ from fashion.benchmark_plan import FULL, GRID, QUICK, kind_of, plan_for
 from fashion.benchmark_trials import RecipePlan
 from fashion.errors import FashionError
 from fashion.settings import FRAMEWORKS
-from fashion.ui import cache, components, state
+from fashion.ui import cache, components, state, ticking
 from fashion.ui.benchmark_view import ACCURACY, FRAMEWORK
 
 _QUICK_IMAGES = 10_000
@@ -48,8 +48,9 @@ def measure(kind: str) -> None:
     active = [run for run, _ in jobs.active_runs() if run.kind == "benchmark" and kind_of(run) == kind]
     if active:
         with st.container(border=True):
-            watch = st.fragment(_progress, run_every=1.0, key=f"measuring-{active[0].id}")
-            watch(active[0], _num_results(active[0]))
+            ticking.part(
+                _progress, active[0], _num_results(active[0]), seconds=1.0, key=f"measuring-{active[0].id}"
+            )
         return
     _last_word(kind)
     with st.container(border=True):

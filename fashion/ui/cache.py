@@ -29,6 +29,7 @@ from fashion import (
     sketches,
     summary,
 )
+from fashion.pace import Pace
 from fashion.settings import PHOTOS
 
 
@@ -146,6 +147,12 @@ def devices(framework: str = "tensorflow") -> machine.Devices:
 def queue() -> jobs.LocalQueue:
     """The queue of this server; the first page that asks starts it."""
     return jobs.LocalQueue(jobs.Limits.from_environment()).start()
+
+
+@st.cache_resource(show_spinner=False)
+def pace() -> Pace:
+    """How often what visitors watch is drawn again."""
+    return Pace()
 
 
 def waiting_seconds(ahead: list[tuple[runs.Run, runs.Status]]) -> float | None:

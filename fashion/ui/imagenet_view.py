@@ -13,7 +13,7 @@ from PIL import Image
 from fashion import estimate, imagenet
 from fashion.errors import FashionError
 from fashion.pretrained import BASES, LICENCE
-from fashion.ui import cache, components, prediction_view, state
+from fashion.ui import cache, components, prediction_view, state, ticking
 
 _ONLY_PHOTOS = "A pretrained network needs a photo in colour. Show it one under Photos or Camera."
 
@@ -39,7 +39,7 @@ def section(
     if found.kind == "ready":
         _beside(name, image, ours)
     elif found.kind == "under way":
-        st.fragment(_under_way, run_every=1.0)(name)
+        ticking.part(_under_way, name, seconds=1.0, key=f"pretrained-{name}")
     else:
         _offer(name, found.problem)
 

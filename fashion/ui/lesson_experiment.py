@@ -26,6 +26,7 @@ from fashion.ui import (
     lesson_settings,
     snapshot_view,
     state,
+    ticking,
 )
 
 _SOURCES = (YOURS, COURSE, RECORDED)
@@ -45,9 +46,9 @@ def experiment(lesson: Lesson, one: Experiment) -> list[Outcome]:
         found = lessons_results.in_order(one, found)
         active = any(run.status().active for run in found)
         cache.queue()  # a server that was restarted goes on serving its queue as soon as anyone looks
-        st.fragment(_live, run_every=2.0 if active else None, key=f"lesson-{group}-{active}")(
-            lesson, one, [run.id for run in found], active
-        )
+        names = [run.id for run in found]
+        seconds = 2.0 if active else None
+        ticking.part(_live, lesson, one, names, active, seconds=seconds, key=f"lesson-{group}-{active}")
         if not active:
             lesson_settings.on_train_page(lessons.runs_of(one, machine.installed_frameworks()))
             st.button(

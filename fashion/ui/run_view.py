@@ -10,7 +10,7 @@ from fashion import estimate, runs, summary, sweep_results
 from fashion.errors import FashionError
 from fashion.runs import Run
 from fashion.summary import RunSummary, basis_in_words
-from fashion.ui import cache, components, frame, settings_view, state, takeaway_view
+from fashion.ui import cache, components, frame, settings_view, state, takeaway_view, ticking
 
 _STATE_ICONS = {
     "queued": ":material/hourglass_top:",
@@ -63,7 +63,7 @@ def under_way(found: list[RunSummary]) -> None:
     if active:
         cache.queue()  # a server that was restarted goes on serving its queue as soon as anyone looks
         key = "under-way-" + "-".join(one.run.id for one in active)
-        st.fragment(_under_way, run_every=2.0, key=key)(active)
+        ticking.part(_under_way, active, seconds=2.0, key=key)
 
 
 def _under_way(active: list[RunSummary]) -> None:

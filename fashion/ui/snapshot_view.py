@@ -9,7 +9,7 @@ from fashion import snapshots
 from fashion.errors import FashionError
 from fashion.runs import EPOCH, Run
 from fashion.summary import RunSummary
-from fashion.ui import cache, components, state
+from fashion.ui import cache, components, state, ticking
 
 _PERCENT = st.column_config.NumberColumn(format="%.2f%%")
 _PHASES = {"testing": "testing", "exporting": "exporting", "comparing": "comparing photos"}
@@ -77,7 +77,7 @@ def epochs(one: RunSummary) -> None:
     active = job is not None and job.status().active
     if active:
         cache.queue()  # a server that was restarted goes on serving its queue as soon as anyone looks
-        st.fragment(_under_way, run_every=1.0, key=f"epochs-{job.id}")(job)
+        ticking.part(_under_way, job, seconds=1.0, key=f"epochs-{job.id}")
     else:
         if job is not None and job.status().state == "failed":
             st.error(components.harmless(job.status().reason), icon=":material/error:")

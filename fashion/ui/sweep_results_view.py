@@ -11,7 +11,7 @@ from fashion import estimate, runs, summary, sweep_results
 from fashion.errors import FashionError
 from fashion.settings import FIELDS
 from fashion.sweep_results import Combination
-from fashion.ui import cache, charts, components, settings_view, state
+from fashion.ui import cache, charts, components, settings_view, state, ticking
 
 # More lines than this cannot be told apart, however coloured; the others are grey.
 _COLOURED = 8
@@ -39,7 +39,7 @@ def watched() -> bool:
     active = any(run.status().active for run in found)
     cache.queue()  # a server that was restarted goes on serving its queue as soon as anyone looks
     names = [run.id for run in found]
-    st.fragment(_live, run_every=2.0 if active else None, key=f"sweep-{group}-{active}")(names, active)
+    ticking.part(_live, names, active, seconds=2.0 if active else None, key=f"sweep-{group}-{active}")
     return True
 
 

@@ -9,7 +9,7 @@ import streamlit as st
 from fashion import runs, takeaway
 from fashion.errors import FashionError
 from fashion.summary import RunSummary
-from fashion.ui import cache, components, state
+from fashion.ui import cache, components, state, ticking
 
 _HELP = (
     "The zip holds the model in both forms, its labels, what must be done with a photo, a short program that predicts a photo, "
@@ -33,7 +33,7 @@ def section(one: RunSummary) -> None:
         return
     # A fragment: the page asks a proof that is under way for news without drawing itself anew.
     active = takeaway.proof(run).state == "under way"
-    st.fragment(_section, run_every=1.0 if active else None, key=f"takeaway-{run.id}-{active}")(one, active)
+    ticking.part(_section, one, active, seconds=1.0 if active else None, key=f"takeaway-{run.id}-{active}")
 
 
 def _section(one: RunSummary, was_active: bool) -> None:

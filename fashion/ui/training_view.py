@@ -32,6 +32,7 @@ from fashion.ui import (
     settings_view,
     state,
     sweep_results_view,
+    ticking,
 )
 
 
@@ -128,7 +129,7 @@ def live(run: runs.Run) -> None:
     """The run as it is now, refreshed every second while it is unfinished."""
     cache.queue()  # a server that was restarted goes on serving its queue as soon as anyone looks
     active = run.status().active
-    st.fragment(_live, run_every=1.0 if active else None, key=f"live-{run.id}-{active}")(run, active)
+    ticking.part(_live, run, active, seconds=1.0 if active else None, key=f"live-{run.id}-{active}")
 
 
 def _live(run: runs.Run, was_active: bool) -> None:

@@ -22,6 +22,7 @@ from fashion import (
     benchmark_recipes,
     benchmark_transfer,
     benchmark_trials,
+    benchmark_visitors,
     benchmark_words,
     disk,
     estimate,
@@ -62,6 +63,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--fused",
         action="store_true",
         help="instead: what the fused batch normalization saves in fine-tuning",
+    )
+    size.add_argument(
+        "--visitors",
+        type=int,
+        metavar="N",
+        help="instead: how long so many visitors wait who do the same at once, and what watching costs",
     )
     size.add_argument(
         "--plan", type=Path, metavar="FILE", help="a plan of your own: JSON as under `plan` in a results file"
@@ -117,7 +124,10 @@ def command_line(options: argparse.Namespace) -> int:
     versions = ", ".join(f"{name} {version}" for name, version in here.versions.items())
     print(f"{results_form.machine_name(here.to_dict())}; {here.system}; {versions}", file=words)
     if options.transfer or options.fused:
-        return _alone(benchmark_transfer if options.transfer else benchmark_fused, options, words)
+        question = benchmark_transfer if options.transfer else benchmark_fused
+        return _alone(question, question.measure(), options, words)
+    if options.visitors is not None:
+        return _alone(benchmark_visitors, benchmark_visitors.measure(options.visitors), options, words)
     run = _found(options.resume) if options.resume else None
     recipes = options.accuracy or options.compare_frameworks or (run and kind_of(run) != GRID)
     given = [name for name in ("seeds", "recipes", "epochs", "images") if getattr(options, name) is not None]
@@ -128,9 +138,8 @@ def command_line(options: argparse.Namespace) -> int:
     return _recipes(options, run, words) if recipes else _grid(options, run, words)
 
 
-def _alone(question, options: argparse.Namespace, words) -> int:
-    """A question that is answered here and not by a worker. question: the module that measures it."""
-    results = question.measure()
+def _alone(question, results: dict[str, Any], options: argparse.Namespace, words) -> int:
+    """A question that is answered here and not by a worker. question: the module that measured these results."""
     print(question.in_words(results), file=words)
     _write(options.output, results, question.file_name(results))
     print(json.dumps(results, allow_nan=False), flush=True)

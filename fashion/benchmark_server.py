@@ -16,7 +16,8 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -67,22 +68,47 @@ def _any_model() -> runs.Run | None:
 
 
 def _server(check_stop: Callable[[], None]) -> dict[str, Any] | None:
+    with serving({}, check_stop) as server:
+        if server:
+            return {
+                "healthy_seconds": server.healthy_seconds,
+                "memory_bytes": memory_bytes(server.process_id),
+            }
+    return None
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server of the app that was started to be measured."""
+
+    port: int
+    process_id: int
+    healthy_seconds: float
+
+
+@contextlib.contextmanager
+def serving(
+    environment: Mapping[str, str], check_stop: Callable[[], None] = lambda: None
+) -> Iterator[Server | None]:
+    """A fresh server on this machine alone, ready to answer, and ended afterwards; None where it did not get ready."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", f"--server.port={port}"]
+    # A token against forged requests is for browsers.
+    command += ["--server.address=127.0.0.1", "--server.headless=true", "--server.enableXsrfProtection=false"]
     started = time.perf_counter()
-    with _process([*command, "--server.address=127.0.0.1", "--server.headless=true"]) as child:
-        while time.perf_counter() - started < _LIMIT_SECONDS and child.poll() is None:
+    with _process(command, environment, stdout=subprocess.DEVNULL) as child:
+        ready = None
+        while ready is None and time.perf_counter() - started < _LIMIT_SECONDS and child.poll() is None:
             check_stop()
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1) as answer:
                     if answer.status == 200:
-                        seconds = time.perf_counter() - started
-                        return {"healthy_seconds": seconds, "memory_bytes": _memory_bytes(child.pid)}
+                        ready = Server(port, child.pid, time.perf_counter() - started)
             except (urllib.error.URLError, OSError):
                 time.sleep(0.02)
-    return None
+        yield ready
 
 
 def _worker(dataset: str, check_stop: Callable[[], None], warm: bool = False) -> dict[str, Any] | None:
@@ -98,20 +124,20 @@ def _worker(dataset: str, check_stop: Callable[[], None], warm: bool = False) ->
             spare = Spare(jobs.worker_environment(settings))
             if not spare.wait_until_ready():
                 return None
-            idle = _memory_bytes(spare.process_id)
+            idle = memory_bytes(spare.process_id)
         started = time.perf_counter()
         child = jobs.start_worker(run, spare=spare)
         try:
             while child.poll() is None and time.perf_counter() - started < _LIMIT_SECONDS:
                 check_stop()
-                memory = max(memory, _memory_bytes(child.pid))
+                memory = max(memory, memory_bytes(child.pid))
                 if first_step is None and (run.folder / "steps.csv").exists():
                     first_step = time.perf_counter() - started
                 if run.stored_status().phase == "exporting":
                     export.append(time.perf_counter())
                 time.sleep(0.02)
         finally:
-            _end(child)
+            end(child)
             if spare:
                 spare.close()
         if first_step is None:
@@ -141,7 +167,7 @@ def _while_training(dataset: str, check_stop: Callable[[], None]) -> dict[str, A
             told = _ask("tour", [], check_stop, {"FASHION_RUNS": folder, "FASHION_WARM": "0"})
             return told if child.poll() is None else None  # else nothing was trained meanwhile
         finally:
-            _end(child)
+            end(child)
 
 
 def _ask(
@@ -161,23 +187,24 @@ def _ask(
 
 
 @contextlib.contextmanager
-def _process(command: list[str], environment: Mapping[str, str] = {}):
+def _process(command: list[str], environment: Mapping[str, str] = {}, stdout: int = subprocess.PIPE):
     child = subprocess.Popen(
         command,
         cwd=runs.ROOT,
         env={**os.environ, **environment},
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
+        stdout=stdout,
         text=True,
     )
     try:
         yield child
     finally:
-        _end(child)
-        child.stdout.close()
+        end(child)
+        if child.stdout:
+            child.stdout.close()
 
 
-def _end(child: subprocess.Popen) -> None:
+def end(child: subprocess.Popen) -> None:
     child.terminate()
     try:
         child.wait(timeout=1)
@@ -186,7 +213,7 @@ def _end(child: subprocess.Popen) -> None:
         child.wait()
 
 
-def _memory_bytes(process_id: int) -> int:
+def memory_bytes(process_id: int) -> int:
     with contextlib.suppress(psutil.Error):
         return psutil.Process(process_id).memory_info().rss
     return 0
@@ -208,7 +235,7 @@ def _entry():
 def _here() -> dict[str, Any]:
     """What each of these processes tells of itself."""
     return {
-        "memory_bytes": _memory_bytes(os.getpid()),
+        "memory_bytes": memory_bytes(os.getpid()),
         "training_libraries": [name for name in TRAINING_LIBRARIES if name in sys.modules],
     }
 

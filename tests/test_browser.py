@@ -134,7 +134,9 @@ def test_the_keyboard_focus_is_seen_on_links_and_above_charts(browser, phone_ser
     tab.goto(f"{phone_server}/benchmark")
     settled(tab)
     above = tab.get_by_test_id("stElementToolbar").first
-    expect(above).to_have_css("opacity", "0")  # so the page is drawn, and takes the focus from nothing any more
+    expect(above).to_have_css(
+        "opacity", "0"
+    )  # so the page is drawn, and takes the focus from nothing any more
     links = tab.get_by_test_id("stPageLink-NavLink")
     links.filter(has_text="Home").focus()
     tab.keyboard.press("Tab")

@@ -26,6 +26,7 @@ from fashion.benchmark_results import busy_words, machine_name
 from fashion.errors import DataError, JobError
 from fashion.settings import PHOTO_DEFAULTS, RunSettings
 
+KIND = "transfer"
 FORMAT = 1
 # The course's: https://github.com/DataTalksClub/machine-learning-zoomcamp, week 8.
 COURSE = RunSettings(

@@ -27,6 +27,7 @@ from fashion.errors import JobError, SettingsError
 from fashion.settings import RunSettings
 from fashion.visitor import Visitor
 
+KIND = "visitors"
 MAX_VISITORS = 100
 # The addresses of the pages, "" that of the start page.
 PAGES = {

@@ -14,13 +14,22 @@ from typing import Any, TextIO
 
 import pandas as pd
 
-from fashion import benchmark_accuracy, benchmark_records, benchmark_results, benchmark_transfer
+from fashion import (
+    benchmark_accuracy,
+    benchmark_records,
+    benchmark_results,
+    benchmark_transfer,
+    benchmark_visitors,
+)
 from fashion.benchmark_accuracy import Record
 from fashion.benchmark_records import KINDS
 from fashion.benchmark_results import RECORDED, Measurement
 from fashion.errors import RunError
 from fashion.runs import ROOT
 from fashion.settings import FRAMEWORKS
+
+# Questions that are answered without a worker: what only their files have, who words them, and their main values.
+_ALONE = (("course", benchmark_transfer, "ratios"), ("watching", benchmark_visitors, "watching"))
 
 
 def show(paths: Sequence[str], words: TextIO) -> int:
@@ -56,13 +65,14 @@ def _said(path: Path) -> tuple[str, dict[str, Any]]:
             said["ratios"] = _plain(benchmark_accuracy.ratios([one]))
             said["shares_of_peak"] = _plain(benchmark_accuracy.peak_shares([one]))
         return f"{benchmark_records.method(one)}\n{of_record(one)}", said
-    if isinstance(values, dict) and "course" in values:
-        try:
-            return benchmark_transfer.in_words(values), {"kind": "transfer", "ratios": values["ratios"]}
-        except (KeyError, TypeError, ValueError) as error:
-            raise RunError(
-                f"{path.name} must be a whole benchmark. Received: {error!r}. Measure again."
-            ) from None
+    for name, module, key in _ALONE:
+        if isinstance(values, dict) and name in values:
+            try:
+                return module.in_words(values), {"kind": module.KIND, key: values[key]}
+            except (KeyError, TypeError, ValueError) as error:
+                raise RunError(
+                    f"{path.name} must be a whole benchmark. Received: {error!r}. Measure again."
+                ) from None
     grid = Measurement(path.stem, benchmark_results.read(path))
     figures = benchmark_results.figures(grid.results)
     return f"{benchmark_results.method(grid)}\n{of_grid(grid)}", {"kind": "grid", "figures": figures}

@@ -100,7 +100,7 @@ def test_recorded_files_are_shown_without_measuring(capsys):
 
     out = capsys.readouterr().out
     lines = [json.loads(line) for line in out.splitlines() if line.startswith('{"file"')]
-    assert {line["kind"] for line in lines} == {"accuracy", "frameworks", "grid", "transfer"}
+    assert {line["kind"] for line in lines} == {"accuracy", "frameworks", "grid", "transfer", "visitors"}
     (accuracy,) = [line for line in lines if line["kind"] == "accuracy"][:1]
     assert {ratio["claim"] for ratio in accuracy["ratios"]} == {
         claim.words for claim in benchmark_accuracy.CLAIMS
@@ -115,6 +115,7 @@ def test_recorded_files_are_shown_without_measuring(capsys):
         ("[]", "must be a benchmark of format 1"),
         ('{"format": 1, "kind": "accuracy"}', "must be a whole benchmark"),
         ('{"format": 1, "course": {}}', "must be a whole benchmark"),
+        ('{"format": 1, "watching": {}}', "must be a whole benchmark"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named_and_the_others_are_shown(tmp_path, capsys, text, complaint):

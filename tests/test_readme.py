@@ -1,5 +1,6 @@
 """The README says what is there: models with their figures, files, commands and settings."""
 
+import json
 import re
 from pathlib import Path
 
@@ -65,3 +66,18 @@ def test_every_environment_variable_is_explained():
     explained = set(re.findall(r"^\| `(FASHION_[A-Z_]+)` \|", README, flags=re.MULTILINE))
 
     assert read == explained
+
+
+def test_what_a_class_costs_is_what_was_recorded():
+    """Waiting for a photo, watching, and memory stand in the README as in the newest record."""
+    record = json.loads(max((runs.SHIPPED / "benchmarks" / "visitors").glob("*.json")).read_text())
+    watching, photo = record["watching"], record["photo"]
+    ratio = watching["together"]["images_per_second"] / watching["nobody"]["images_per_second"]
+    told = " ".join(README.split())
+
+    assert record["command"] in told
+    assert f"new curves every {watching['together']['seconds_between']:.0f} s" in told
+    assert f"leave it {ratio:.2f} of its speed" in told
+    assert f"within {photo['together']['longest_seconds']:.0f} s, one alone in" in told
+    assert f"one alone in {photo['alone']['median_seconds']:.2f} s" in told
+    assert f"the server then has {record['memory_bytes']['after'] / 1e6:.0f} MB" in told

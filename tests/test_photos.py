@@ -5,7 +5,9 @@ import io
 import struct
 import subprocess
 import sys
+import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -149,6 +151,36 @@ def test_a_jpeg_over_60_megapixels_is_refused_before_decoding():
 
     with pytest.raises(PhotoError, match="65000x1000"):
         photos.read(data)
+
+
+def test_a_class_that_drops_photos_at_once_has_two_decoded_at_a_time(monkeypatch):
+    """Eight threads: each gets its picture, and no three are in memory in full together; a damaged one lets the next in."""
+    decoding, most = [], []
+    plain_rgb = photos._plain_rgb
+
+    def slowly(image, profile):
+        decoding.append(image)
+        most.append(len(decoding))
+        time.sleep(0.02)
+        try:
+            return plain_rgb(image, profile)
+        finally:
+            decoding.remove(image)
+
+    monkeypatch.setattr(photos, "_plain_rgb", slowly)
+    good, cut = encoded(shirt_photo(), "JPEG"), encoded(shirt_photo(noise=5), "PNG")[:20_000]
+
+    def size(data: bytes) -> tuple[int, int] | None:
+        try:
+            return photos.read(data).size
+        except PhotoError:
+            return None
+
+    with ThreadPoolExecutor(8) as pool:
+        sizes = list(pool.map(size, [cut, good] * 8))
+
+    assert sizes == [None, (400, 300)] * 8
+    assert max(most) == 2
 
 
 def test_control_characters_in_a_name_do_not_reach_the_message():

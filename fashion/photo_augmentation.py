@@ -18,7 +18,8 @@ class PhotoAugmentation:
 
     - flip: half of the photos are mirrored.
     - crop: the part that is kept has at least the fraction 1 - crop of the shorter side, at a random place, and
-      proportions between the square's and the photo's own (after Szegedy et al. 2015, "Going Deeper with Convolutions").
+      proportions between the square's and the photo's own (after Szegedy et al. 2015, "Going Deeper with Convolutions"),
+      then up to 16 % more on one side and 14 % less on the other.
     - rotate: turned by up to so many degrees; what was outside has the photo's mean colour.
     - colour: brightness, contrast, saturation and warmth change by up to this fraction.
     - erase: the chance that a rectangle of a fiftieth to a third of the picture is hidden (Zhong et al. 2017).

@@ -252,8 +252,8 @@ FIELDS: dict[str, Field] = {
     ),
     "crop": _number(
         "Random crop",
-        "Cuts a random part out of each photo, up to this fraction smaller on each side. Too much leaves only cloth, "
-        "without the garment's shape.",
+        "Cuts a random part out of each photo, up to this fraction smaller on each side, and a little wider or taller. Too much "
+        "leaves only cloth, without the garment's shape.",
         float, 0.0, 0.7, 0.05,
     ),
     "colour": _number(

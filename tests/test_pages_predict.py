@@ -182,6 +182,36 @@ def test_an_answer_above_the_threshold_is_not_called_unsure(tiny_run, monkeypatc
     assert not at.warning
 
 
+@pytest.mark.parametrize(
+    ("address", "allowed"),
+    [
+        ("https://lab.streamlit.app/predict", True),
+        ("http://localhost:8501/predict", True),
+        ("http://127.0.0.1:8501/predict", True),
+        ("http://[::1]:8501/predict", True),
+        ("http://192.168.1.20:8501/predict", False),
+        ("http://teacher.local:8501/predict", False),
+        (None, True),
+    ],
+)
+def test_a_browser_gives_its_camera_to_https_and_to_the_machine_itself(address, allowed):
+    """An address that is not known may be either."""
+    assert picture_input.may_use_camera(address) is allowed
+
+
+def test_a_phone_in_the_classroom_is_shown_another_way_to_its_camera(tiny_run, monkeypatch):
+    """Over http there is no camera for the page; one press leads to the uploader, where a phone offers it."""
+    monkeypatch.setattr(picture_input, "may_use_camera", lambda address: False)
+    at = open_page(source="Camera")
+
+    assert not at.camera_input
+    assert "only to pages opened over https" in at.info[0].value
+    next(button for button in at.button if button.label == "Take or choose a photo").click().run()
+
+    assert not at.exception
+    assert at.file_uploader[0].label == "Photos of one garment each"
+
+
 def test_a_camera_photo_is_answered(tiny_run):
     """The camera is a source like any other."""
     at = open_page(source="Camera")

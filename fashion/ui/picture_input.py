@@ -4,11 +4,13 @@ A photo is reduced to a small picture in its visitor's own session as soon as it
 is emptied: no photo is cached for others or written to disk.
 """
 
+import ipaddress
 import random
 import time
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import streamlit as st
@@ -140,7 +142,21 @@ def _clear() -> None:
 
 
 def photographed(model: Predictor) -> list[Picture]:
-    """The photo taken with this device's camera, if there is one."""
+    """The photo taken with this device's camera, if there is one; where the browser would not give it, another way."""
+    if not may_use_camera(st.context.url):
+        st.info(
+            "Browsers give the camera only to pages opened over https, or on the machine that runs the app. This one was opened "
+            "over http from another device. Under **Photos** a phone offers its camera, too.",
+            icon=":material/no_photography:",
+        )
+        st.button(
+            "Take or choose a photo",
+            icon=":material/add_a_photo:",
+            type="primary",
+            on_click=state.choose,
+            args=(state.SOURCE, UPLOADED),
+        )
+        return []
     _keep_uploads_in_memory()
     anew = not state.drawn_before(_CAMERA)
     file = st.camera_input(
@@ -152,6 +168,20 @@ def photographed(model: Predictor) -> list[Picture]:
     if file:
         state.photos(CAMERA, {file.file_id})
     return _usable(_taken_in(CAMERA, [file] if file else [], anew))
+
+
+def may_use_camera(address: str | None) -> bool:
+    """Whether a browser gives the camera to a page at this address: https, or the machine itself; not known counts as yes.
+
+    Source: https://developer.mozilla.org/docs/Web/Security/Secure_Contexts
+    """
+    parts = urlsplit(address or "")
+    host = parts.hostname or "localhost"
+    try:
+        own = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        own = host == "localhost" or host.endswith(".localhost")
+    return parts.scheme != "http" or own
 
 
 def _keep_uploads_in_memory() -> None:

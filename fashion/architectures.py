@@ -4,6 +4,7 @@ Plain Python, so that the server can show a layer table without loading Keras; `
 list into a `keras.Model`. The list is the only place where an architecture is written down.
 """
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -208,6 +209,7 @@ def scaling(settings: RunSettings) -> tuple[float, float]:
     return (1 / 255, 0.0) if settings.architecture == HOMEWORK else (1 / PIXEL_SCALE, PIXEL_OFFSET)
 
 
+@functools.lru_cache(maxsize=1_000)
 def cost_of(settings: RunSettings) -> tuple[int, int]:
     """Number of parameters, and multiply-adds of one picture's forward pass."""
     rows = table(layers_of(settings, num_classes(settings)), input_shape(settings))

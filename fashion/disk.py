@@ -5,11 +5,13 @@ import io
 import json
 import os
 import secrets
+import threading
+import time
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -84,3 +86,51 @@ def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     # A damaged file may hold anything; a row counts only if all of it is numbers.
     table = table.reindex(columns=list(columns)).apply(pd.to_numeric, errors="coerce")
     return table.dropna().reset_index(drop=True)
+
+
+Value = TypeVar("Value")
+
+# A file may be written twice within one tick of the clock that stamps it, and look the same from outside.
+_SETTLED_SECONDS = 2.0
+
+
+class Remembered(Generic[Value]):
+    """Values that were read from files, for as long as the files stay as they are: a stat instead of reading and checking.
+
+    What was written in the last two seconds is read each time. Values are shared, so nobody may change them.
+    """
+
+    def __init__(self, most: int):
+        """most: how many values are kept; the oldest give way."""
+        self._most = most
+        self._lock = threading.Lock()
+        self._kept: dict[tuple[Path, ...], tuple[tuple, Value]] = {}
+
+    def value(
+        self,
+        files: tuple[Path, ...],
+        read: Callable[[], Value],
+        keep: Callable[[Value], bool] = lambda value: True,
+    ) -> Value:
+        """What `read` makes of these files, of which some may be missing; kept only if `keep` says so of it."""
+        stamps = tuple(map(_stamp, files))
+        known = self._kept.get(files)
+        if known is not None and known[0] == stamps:
+            return known[1]
+        value = read()
+        newest = max(stamp[0] for stamp in stamps)
+        if time.time_ns() - newest > _SETTLED_SECONDS * 1e9 and keep(value):
+            with self._lock:
+                self._kept[files] = (stamps, value)
+                while len(self._kept) > self._most:
+                    del self._kept[next(iter(self._kept))]
+        return value
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    """What changes when a file is replaced or written: its time in nanoseconds, size and number; zeros where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0, 0
+    return found.st_mtime_ns, found.st_size, found.st_ino

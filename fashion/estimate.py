@@ -198,14 +198,17 @@ def waiting_seconds(
 ) -> float | None:
     """Seconds until these runs have ended, shared by so many workers; None where one of them cannot be foreseen."""
     total = 0.0
+    guesses: dict[RunSettings, Estimate] = {}  # what a class has queued is often the same
     for run, status in ahead:
         try:
             # A benchmark, the proof of a zip file, tested epochs; and a mean of weights has only its networks' settings.
             if run.kind != "training" or run.settings.mean_of:
                 return None
-            guess = estimate(run.settings, measured)
+            settings = run.settings.replace(seed=0)
+            guess = guesses.get(settings) or estimate(settings, measured)
         except FashionError:
             return None
+        guesses[settings] = guess
         left = guess.seconds
         if status.state == "running" and status.phase != "waiting":
             left = max(left - (time.time() - (status.started or time.time())), 0.0)

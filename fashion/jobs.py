@@ -90,9 +90,6 @@ class LocalQueue:
         self.limits = limits
         self._children: dict[str, subprocess.Popen] = {}
         self._stop_seen: dict[str, float] = {}
-        self._over: dict[
-            str, float
-        ] = {}  # runs that have ended, and when: a thousand of them are not read at each beat
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._closed = False
@@ -218,13 +215,8 @@ class LocalQueue:
             waiting: list[tuple[Run, runs.Status]] = []
             running = set()
             for run in runs.list_runs(kind=None):
-                written = _written(run.folder / "status.json")
-                if self._over.get(run.id) == written:
-                    continue
                 status = run.stored_status()
-                if status.finished and not status.active and written is not None:
-                    self._over[run.id] = written
-                elif status.state == "queued" and self._still_waiting(run, status):
+                if status.state == "queued" and self._still_waiting(run, status):
                     waiting.append((run, status))
                 elif status.state == "running" and self._still_running(run, status):
                     running.add(status.group or run.id)

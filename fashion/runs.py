@@ -107,6 +107,11 @@ class Status:
         return min((self.epoch + within) / self.num_epochs, 1.0)
 
 
+# A class leaves hundreds of runs, and each page that lists them asks for all.
+_STATUSES: disk.Remembered[Status] = disk.Remembered(most=2_000)
+_SETTINGS: disk.Remembered[RunSettings] = disk.Remembered(most=2_000)
+
+
 @dataclass(frozen=True)
 class Run:
     """One run folder. Files are read when asked for; a file that is not there yet reads as empty."""
@@ -130,6 +135,9 @@ class Run:
     @cached_property
     def settings(self) -> RunSettings:
         """The settings. Raises RunError where they are missing, damaged, or from another version."""
+        return _SETTINGS.value((self.folder / "settings.json",), self._read_settings)
+
+    def _read_settings(self) -> RunSettings:
         try:
             text = (self.folder / "settings.json").read_text(encoding="utf-8")
             return RunSettings.from_json(load_json(text, "settings.json"))
@@ -164,6 +172,9 @@ class Run:
 
     def stored_status(self) -> Status:
         """The status as it was last written; for its writers. Readers want `status`, which sees a worker that is gone."""
+        return _STATUSES.value((self.folder / "status.json",), self._read_status)
+
+    def _read_status(self) -> Status:
         if self.shipped and not (self.folder / "status.json").exists():
             return Status(state="finished")
         try:

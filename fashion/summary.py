@@ -13,7 +13,7 @@ from datetime import datetime
 import numpy as np
 import pandas as pd
 
-from fashion import datasets, evaluation
+from fashion import datasets, disk, evaluation
 from fashion.errors import FashionError, RunError
 from fashion.evaluation import Accuracy
 from fashion.pretrained import BASES
@@ -100,8 +100,18 @@ class Predictions:
         return self.probabilities.argmax(axis=1) == self.labels
 
 
+# What each summary is made of. That of a running one changes by itself: its worker may fall silent.
+_FILES = ("settings.json", "status.json", "card.json", "log.csv")
+_STANDING: disk.Remembered[RunSummary] = disk.Remembered(most=1_000)
+
+
 def summarise(run: Run) -> RunSummary:
     """The run in short. Raises RunError where its settings, card or log are damaged or of another version."""
+    files = tuple(run.folder / name for name in _FILES)
+    return _STANDING.value(files, lambda: _summarised(run), lambda _: run.stored_status().state != "running")
+
+
+def _summarised(run: Run) -> RunSummary:
     card = run.card()
     try:
         return _from_log(run) if card is None else _from_card(run, card)

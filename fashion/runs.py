@@ -172,7 +172,10 @@ class Run:
 
     def stored_status(self) -> Status:
         """The status as it was last written; for its writers. Readers want `status`, which sees a worker that is gone."""
-        return _STATUSES.value((self.folder / "status.json",), self._read_status)
+        # "failed" may also mean that it could not be read just now.
+        return _STATUSES.value(
+            (self.folder / "status.json",), self._read_status, lambda status: status.state != "failed"
+        )
 
     def _read_status(self) -> Status:
         if self.shipped and not (self.folder / "status.json").exists():

@@ -100,7 +100,8 @@ class Predictions:
         return self.probabilities.argmax(axis=1) == self.labels
 
 
-# What each summary is made of. That of a running one changes by itself: its worker may fall silent.
+# What each summary is made of. That of a running one changes by itself: its worker may fall silent; and a failed one may only
+# have been unreadable for a moment.
 _FILES = ("settings.json", "status.json", "card.json", "log.csv")
 _STANDING: disk.Remembered[RunSummary] = disk.Remembered(most=1_000)
 
@@ -108,7 +109,9 @@ _STANDING: disk.Remembered[RunSummary] = disk.Remembered(most=1_000)
 def summarise(run: Run) -> RunSummary:
     """The run in short. Raises RunError where its settings, card or log are damaged or of another version."""
     files = tuple(run.folder / name for name in _FILES)
-    return _STANDING.value(files, lambda: _summarised(run), lambda _: run.stored_status().state != "running")
+    return _STANDING.value(
+        files, lambda: _summarised(run), lambda _: run.stored_status().state not in ("running", "failed")
+    )
 
 
 def _summarised(run: Run) -> RunSummary:

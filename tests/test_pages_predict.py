@@ -191,6 +191,7 @@ def test_an_answer_above_the_threshold_is_not_called_unsure(tiny_run, monkeypatc
         ("http://[::1]:8501/predict", True),
         ("http://192.168.1.20:8501/predict", False),
         ("http://teacher.local:8501/predict", False),
+        ("http://[broken", True),
         (None, True),
     ],
 )

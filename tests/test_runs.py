@@ -144,6 +144,26 @@ def test_an_unreadable_status_is_a_failed_run(run, text):
     assert "Delete this run" in status.reason
 
 
+def test_a_status_that_could_not_be_read_for_a_moment_is_read_again(run, monkeypatch):
+    """Too many open files, say; one that was read is not read again, until it changes."""
+    path = run.folder / "status.json"
+    os.utime(path, (time.time() - 60,) * 2)
+    read_text, asked = type(path).read_text, []
+
+    def reading(self, *arguments, **options):
+        asked.append(self.name)
+        if len(asked) == 1:
+            raise OSError(24, "Too many open files")
+        return read_text(self, *arguments, **options)
+
+    monkeypatch.setattr(type(path), "read_text", reading)
+
+    assert [run.status().state for _ in range(4)] == ["failed", "queued", "queued", "queued"]
+    assert asked == ["status.json"] * 2
+    runs.set_status(run, state="stopped")
+    assert run.status().state == "stopped"
+
+
 def test_unknown_entries_of_a_status_are_ignored(run):
     """A status of a newer version still says how the run stands."""
     values = {**dataclasses.asdict(run.status()), "state": "finished", "mood": "good"}

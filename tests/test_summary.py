@@ -1,7 +1,9 @@
 """What is said about runs agrees with their files, and damaged files are told apart from good ones."""
 
+import os
 import subprocess
 import sys
+import time
 from datetime import datetime
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 from run_folders import LABELS, answers, change_card, make_run, write_arrays
 
-from fashion import summary
+from fashion import disk, runs, summary
 from fashion.errors import RunError
 from fashion.runs import Status
 from fashion.settings import PHOTO_DEFAULTS, RunSettings
@@ -38,6 +40,21 @@ def test_an_unfinished_run_is_summed_up_from_its_log():
     assert one.validation.n == 5000
     assert one.test is None
     assert (one.train_seconds, one.images_per_second) == (7.0, 2000.0)
+
+
+def test_a_run_that_ended_is_summed_up_once_until_it_changes(monkeypatch):
+    """A page that lists three hundred runs reads only what is new; deleting and resuming are seen."""
+    run = make_run("20260102-090000-softmax-0001")
+    for path in run.folder.iterdir():
+        os.utime(path, (time.time() - 60,) * 2)
+    once = summary.summarise(run)
+    monkeypatch.setattr(summary, "_from_card", None)  # it would fail if it were asked
+
+    assert summary.summarise(runs.Run(run.folder)) is once
+    disk.write_json(run.folder / "status.json", {"state": "queued"})
+    (run.folder / "card.json").unlink()
+    assert summary.summarise(run).status.state == "queued"
+    assert summary.summarise(run).test is None
 
 
 def test_a_run_without_a_single_epoch_has_no_numbers():

@@ -175,8 +175,11 @@ def may_use_camera(address: str | None) -> bool:
 
     Source: https://developer.mozilla.org/docs/Web/Security/Secure_Contexts
     """
-    parts = urlsplit(address or "")
-    host = parts.hostname or "localhost"
+    try:
+        parts = urlsplit(address or "")
+        host = parts.hostname or "localhost"
+    except ValueError:
+        return True
     try:
         own = ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -308,9 +308,10 @@ def test_runs_that_have_ended_are_not_read_again_and_again(started, monkeypatch)
     """A class leaves hundreds of them; one that is queued again is seen."""
     run = _new_run(1)
     runs.set_status(run, state="interrupted", finished=time.time())
+    os.utime(run.folder / "status.json", (time.time() - 60,) * 2)
     queue, read = _queue(), []
-    stored = runs.Run.stored_status
-    monkeypatch.setattr(runs.Run, "stored_status", lambda self: read.append(self.id) or stored(self))
+    read_status = runs.Run._read_status
+    monkeypatch.setattr(runs.Run, "_read_status", lambda self: read.append(self.id) or read_status(self))
 
     for _ in range(3):
         queue.tick()

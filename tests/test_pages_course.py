@@ -1,6 +1,7 @@
 """The Course page shows every lesson, starts its runs, and checks answers; no worker runs here."""
 
 import json
+import re
 import time
 from pathlib import Path
 
@@ -245,6 +246,46 @@ def test_a_link_restores_an_experiment_and_a_lost_one_is_told():
     at = open_lesson("checkpoints", experiment=group)
     assert "no longer here" in words(at.warning)
     assert "Run the experiment" in [button.label for button in at.button]
+
+
+def labels(at: AppTest) -> list[str]:
+    return [button.label for button in at.button]
+
+
+def test_runs_that_somebody_made_with_the_same_settings_are_offered():
+    """In a class all press the same button: the second visitor may watch, the third sees what came out; no run is added."""
+    start(open_lesson("dropout"))
+    second = open_lesson("dropout")
+    assert "Run the experiment" in labels(second)
+    second.button(key="_made_dropout").click().run()
+    assert "Run the experiment" not in labels(second)
+
+    for run in runs.list_runs():
+        finish(run)
+    third = open_lesson("dropout")
+    assert re.search(r"Show those made here \d+ s ago", " ".join(labels(third)))
+    third.button(key="_made_dropout").click().run()
+
+    assert not third.exception
+    assert third.radio(key="answer_dropout").options == ["0", "0.2", "0.5", "0.8"]
+    assert len(runs.list_runs()) == 4
+
+
+def test_runs_with_other_settings_and_incomplete_ones_are_not_offered():
+    """Another seed is another experiment; so is one of whose runs one was stopped or deleted."""
+    one = lessons.find("dropout").experiments[0]
+    planned = list(lessons.runs_of(one).values())
+    start(open_lesson("dropout"))
+    for run in runs.list_runs():
+        finish(run)
+    assert lessons_results.made_here(one, planned).group == runs.list_runs()[0].status().group
+    assert lessons_results.made_here(one, [settings.replace(seed=5) for settings in planned]) is None
+    assert lessons_results.made_here(one, planned[:3]) is None
+
+    runs.set_status(runs.list_runs()[0], state="stopped")
+    assert lessons_results.made_here(one, planned) is None
+    runs.delete(runs.list_runs()[0])
+    assert lessons_results.made_here(one, planned) is None
 
 
 def test_the_rest_of_an_experiment_is_shown_when_one_of_its_runs_was_deleted():

@@ -5,6 +5,7 @@ words by `fashion.lessons_results`.
 """
 
 import secrets
+import time
 
 import altair as alt
 import pandas as pd
@@ -121,9 +122,35 @@ def _offer(
         )
         processes = len({(settings.framework, settings.device) for settings in planned.values()})
         where = "in one process" if processes == 1 else f"in {processes} processes"
+        _made_here(lesson, one, planned)
         st.caption(f"{count} of {_epochs(planned)}, {where}", width="content")
     if pressed:
         _start(lesson, one, frameworks)
+
+
+def _made_here(lesson: Lesson, one: Experiment, planned: dict[str, RunSettings]) -> None:
+    """A button to the same runs, where somebody has had them made here, or has them made now."""
+    made = lessons_results.made_here(one, planned.values())
+    if made is None:
+        return
+    st.button(
+        "Watch those that are under way here"
+        if made.finished is None
+        else f"Show those made here {_when(made.finished)}",
+        icon=":material/group:",
+        key=f"_made_{one.key}",
+        on_click=state.show_group,
+        args=(lesson.slug, one.key, made.group),
+        help="They have just these settings, seed included, so yours would come out alike.",
+    )
+
+
+def _when(moment: float) -> str:
+    """How long ago a moment was, in Unix seconds, or its date."""
+    seconds = time.time() - moment
+    if seconds < 86_400:
+        return f"{estimate.in_words(max(seconds, 1.0))} ago"
+    return f"on {time.strftime('%Y-%m-%d', time.localtime(moment))}"
 
 
 def _epochs(planned: dict[str, RunSettings]) -> str:

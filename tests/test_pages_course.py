@@ -263,7 +263,7 @@ def test_runs_that_somebody_made_with_the_same_settings_are_offered():
     for run in runs.list_runs():
         finish(run)
     third = open_lesson("dropout")
-    assert re.search(r"Show those made here \d+ s ago", " ".join(labels(third)))
+    assert re.search(r"Show the runs made here \d+ s ago", " ".join(labels(third)))
     third.button(key="_made_dropout").click().run()
 
     assert not third.exception

@@ -134,9 +134,9 @@ def _made_here(lesson: Lesson, one: Experiment, planned: dict[str, RunSettings])
     if made is None:
         return
     st.button(
-        "Watch those that are under way here"
+        "Watch the runs under way here"
         if made.finished is None
-        else f"Show those made here {_when(made.finished)}",
+        else f"Show the runs made here {_when(made.finished)}",
         icon=":material/group:",
         key=f"_made_{one.key}",
         on_click=state.show_group,

@@ -10,7 +10,8 @@ import streamlit
 from run_folders import LOG, make_run
 from streamlit.testing.v1 import AppTest
 
-from fashion import datasets, feature_store, jobs, lessons, lessons_results, machine, runs, sketches
+from fashion import datasets, estimate, feature_store, jobs, lessons, lessons_results, machine, runs, sketches
+from fashion.settings import RunSettings
 
 ENTRY = str(Path(__file__).resolve().parents[1] / "streamlit_app.py")
 EXPERIMENTS = [(lesson, number) for lesson in lessons.LESSONS for number in range(len(lesson.experiments))]
@@ -246,6 +247,24 @@ def test_a_link_restores_an_experiment_and_a_lost_one_is_told():
     at = open_lesson("checkpoints", experiment=group)
     assert "no longer here" in words(at.warning)
     assert "Run the experiment" in [button.label for button in at.button]
+
+
+def test_where_an_experiment_stands_in_the_line_is_told_before_and_after_its_start(monkeypatch):
+    """Two other visitors came first; when they are done, it is next."""
+    monkeypatch.setattr(estimate, "waiting_seconds", lambda ahead, *_: 40.0 * len(ahead))
+    others = [runs.create(RunSettings()) for _ in range(2)]
+    for run in others:
+        runs.set_status(run, created=time.time() - 60)
+
+    at = open_lesson("dropout")
+    assert "2 unfinished runs on this machine go first, about 80 s." in words(at.caption)
+    start(at)
+    assert "Waiting: 2 runs before this experiment; about 80 s until it begins." in words(at.caption)
+
+    for run in others:
+        finish(run)
+    at.run()
+    assert "Next in line." in words(at.caption)
 
 
 def labels(at: AppTest) -> list[str]:

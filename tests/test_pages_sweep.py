@@ -1,5 +1,7 @@
 """Several values at once on the Train page: chosen or from a link, refused in words, started as one group, and watched."""
 
+import time
+
 import pandas as pd
 import pytest
 from run_folders import make_run
@@ -7,7 +9,8 @@ from runs_page import toy_machine, words
 from streamlit.testing.v1 import AppTest
 from test_pages_train import ENTRY, press
 
-from fashion import runs, sweep_results
+from fashion import estimate, runs, sweep_results
+from fashion.settings import RunSettings
 from fashion.ui import charts, sweep_results_view
 
 GROUP = "sweep-0123abcd"
@@ -128,6 +131,21 @@ def test_a_sweep_under_way_is_stopped_as_a_whole():
     press(at, "Stop all")
 
     assert all(runs.stop_request(run) for run in sweep_results.of_group(group))
+
+
+def test_where_a_sweep_stands_in_the_line_is_told(monkeypatch):
+    """One run of another visitor goes first."""
+    other = runs.create(RunSettings())
+    runs.set_status(other, created=time.time() - 60)
+    monkeypatch.setattr(estimate, "waiting_seconds", lambda ahead, *_: 40.0 * len(ahead))
+    at = open_train(vary="learning_rate:0.1,0.01", architecture="softmax")
+
+    press(at, "Start 2 runs")
+
+    (bar,) = at.get("progress")
+    assert bar.proto.text.startswith(
+        "0 of 2 runs done · Waiting: 1 run before the next; about 40 s until it begins"
+    )
 
 
 def test_the_runs_page_leads_back_to_the_sweep():

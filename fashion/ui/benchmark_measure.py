@@ -230,8 +230,7 @@ def _progress(run: runs.Run, num_shown: int) -> None:
     if not status.active or _num_results(run) != num_shown:
         st.rerun()
     if status.state == "queued":
-        before = jobs.ahead_of(run)
-        words = components.waiting(jobs.count(before), cache.waiting_seconds(before), "this measurement")
+        words = components.in_line(run, "this measurement")
     elif runs.stop_request(run):
         words = "Stopping …"
     elif not status.phase.startswith("measuring"):

@@ -12,7 +12,7 @@ import streamlit as st
 from PIL import Image
 from streamlit.delta_generator import DeltaGenerator
 
-from fashion import datasets, estimate, pictures
+from fashion import datasets, estimate, jobs, pictures, runs
 from fashion.errors import DataError
 from fashion.ui import cache, state
 
@@ -395,6 +395,12 @@ def waiting(num_runs: int, seconds: float | None, what: str = "this one") -> str
         return "Next in line."
     long = "" if seconds is None else f"; about {estimate.in_words(seconds)} until it begins"
     return f"Waiting: {counted(num_runs, 'run')} before {what}{long}."
+
+
+def in_line(run: runs.Run, what: str = "this one") -> str:
+    """Where a waiting run stands in the line of all, and how long it will wait, if known."""
+    before = jobs.ahead_of(run)
+    return waiting(jobs.count(before), cache.waiting_seconds(before), what)
 
 
 def no_epochs() -> None:

@@ -25,6 +25,7 @@ from fashion.ui import (
     frame,
     lesson_measures,
     lesson_settings,
+    outlook_view,
     snapshot_view,
     state,
     ticking,
@@ -124,6 +125,7 @@ def _offer(
         where = "in one process" if processes == 1 else f"in {processes} processes"
         _made_here(lesson, one, planned)
         st.caption(f"{count} of {_epochs(planned)}, {where}", width="content")
+    outlook_view.waiting_runs()
     if pressed:
         _start(lesson, one, frameworks)
 
@@ -179,6 +181,9 @@ def _live(lesson: Lesson, one: Experiment, names: list[str], was_active: bool) -
     if was_active and not any(status.active for status in statuses.values()):
         st.rerun()  # the whole page: now there is something to conclude
     if was_active:
+        if found and all(status.state == "queued" for status in statuses.values()):
+            first = min(found, key=lambda run: statuses[run.id].created)
+            st.caption(f":material/hourglass_top: {components.in_line(first, 'this experiment')}")
         for run in found:
             st.progress(*_standing(one, run, statuses[run.id]))
         stopping = all(runs.stop_request(run) for run in found if statuses[run.id].active)

@@ -129,7 +129,8 @@ def _now(statuses: dict[runs.Run, runs.Status]) -> list[str]:
                 "training": f"epoch {min(status.epoch + 1, status.num_epochs)} of {status.num_epochs}",
             }
             return [words.get(status.phase, "testing")]
-    return ["waiting for other runs"]
+    waiting = [run for run, status in statuses.items() if status.state == "queued"]
+    return [components.in_line(waiting[0], "the next").rstrip(".")] if waiting else ["waiting for other runs"]
 
 
 def _stop(found: list[runs.Run]) -> None:

@@ -205,8 +205,7 @@ _PHASE_WORDS = {
 def _progress(run: runs.Run, status: runs.Status) -> None:
     """State in words, a bar with the time left, and what can be done now."""
     if status.state == "queued":
-        before = jobs.ahead_of(run)
-        st.progress(0.0, components.waiting(jobs.count(before), cache.waiting_seconds(before)))
+        st.progress(0.0, components.in_line(run))
     elif status.state == "running":
         fraction, words = _phase(run, status)
         st.progress(fraction, words)

@@ -218,12 +218,23 @@ def test_a_visitor_may_not_fill_the_queue(page):
 
 def test_stop_asks_the_worker_to_stop(page):
     """The button leaves the file that the worker looks for at each step."""
-    run = runs.create(RunSettings())
+    run = runs.create(RunSettings(), visitor=page.run().session_state["_visitor"])
     page.query_params["run"] = run.id
 
     press(page.run(), "Stop")
 
     assert runs.stop_request(run) == "Stopped by hand."
+
+
+def test_who_stops_another_s_run_is_told_that_others_may_watch(page):
+    """In a class that watches one run, "Stop" alone would sound as if it ended only one's own looking."""
+    run = runs.create(RunSettings(), visitor="somebody else")
+    page.query_params["run"] = run.id
+
+    button = page.run().button(key="_stop")
+
+    assert button.label == "Stop for all"
+    assert "others may be watching" in button.help
 
 
 def test_waiting_runs_are_counted_in_words(page, monkeypatch):

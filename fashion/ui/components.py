@@ -403,6 +403,16 @@ def in_line(run: runs.Run, what: str = "this one") -> str:
     return waiting(jobs.count(before), cache.waiting_seconds(before), what)
 
 
+def stop_words(status: runs.Status, what_stays: str) -> dict[str, str]:
+    """Label and help of a button that stops a run: of one that was not started in this visit, that others may be watching it."""
+    if status.visitor == state.visitor():
+        return {"label": "Stop", "help": what_stays}
+    return {
+        "label": "Stop for all",
+        "help": f"It was not started in this visit, and others may be watching it. {what_stays}",
+    }
+
+
 def no_epochs() -> None:
     """Why a mean of weights has no curves."""
     st.info(

@@ -188,13 +188,12 @@ def _live(lesson: Lesson, one: Experiment, names: list[str], was_active: bool) -
             st.progress(*_standing(one, run, statuses[run.id]))
         stopping = all(runs.stop_request(run) for run in found if statuses[run.id].active)
         st.button(
-            "Stop",
+            **components.stop_words(statuses[found[0].id], "Ends at the next step; what has run is kept."),
             icon=":material/stop:",
             key=f"_stop_{one.key}",
             on_click=_stop,
             args=(found,),
             disabled=stopping,
-            help="Ends at the next step; what has run is kept.",
         )
     for run in found:
         status = statuses[run.id]

@@ -268,12 +268,11 @@ def _actions(run: runs.Run, status: runs.Status) -> None:
     with st.container(horizontal=True):
         if status.active:
             st.button(
-                "Stop",
+                **components.stop_words(status, "Ends at the next step and keeps the best epoch."),
                 icon=":material/stop:",
                 on_click=queue.stop,
                 args=(run,),
                 disabled=runs.stop_request(run) is not None,
-                help="Ends at the next step and keeps the best epoch.",
                 key="_stop",
             )
             return

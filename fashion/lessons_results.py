@@ -3,10 +3,8 @@
 Pure: it reads run folders through `summary.py` and draws nothing.
 """
 
-import contextlib
 import json
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -14,7 +12,7 @@ import pandas as pd
 from fashion import evaluation, range_test, runs, summary
 from fashion.errors import FashionError, RunError, SettingsError
 from fashion.lessons_form import Experiment, Lesson, Published
-from fashion.runs import ACTIVE, Run, Status
+from fashion.runs import Run
 from fashion.setting_fields import applies
 from fashion.settings import RunSettings, differing, load_json
 from fashion.summary import RunSummary
@@ -100,37 +98,6 @@ def in_order(experiment: Experiment, found: Sequence[Run]) -> list[Run]:
         return order.index(label) if label in order else len(order)
 
     return sorted(found, key=place)
-
-
-@dataclass(frozen=True)
-class Made:
-    """Runs of an experiment on this machine, no matter whose. finished: when the last of them ended, in Unix seconds; None: not yet."""
-
-    group: str
-    finished: float | None
-
-
-def made_here(experiment: Experiment, planned: Collection[RunSettings]) -> Made | None:
-    """The newest group of runs with just these settings, seeds included: of those that have finished, else of those under way.
-
-    In a class all press the same button; runs that would come out alike need to be made but once.
-    """
-    groups: dict[str, list[tuple[RunSettings, Status]]] = {}
-    for run in runs.list_runs():
-        status = run.stored_status()
-        if status.group.rpartition("-")[0] == experiment.key:
-            with contextlib.suppress(RunError):  # a damaged run makes its group unlike the planned one
-                groups.setdefault(status.group, []).append((run.settings, run.status()))
-    under_way = None
-    for group, several in groups.items():
-        states = {status.state for _, status in several}
-        if Counter(settings for settings, _ in several) != Counter(planned):
-            continue
-        if states == {"finished"}:
-            return Made(group, max(status.finished or 0.0 for _, status in several))
-        if states <= {"finished", *ACTIVE}:
-            under_way = under_way or Made(group, None)
-    return under_way
 
 
 def outcomes(experiment: Experiment, found: Sequence[Run]) -> list[Outcome]:

@@ -42,6 +42,7 @@ with top:
     with st.container(horizontal=True):
         training_view.start_button(settings)
         st.button("Defaults", icon=":material/undo:", on_click=settings_view.reset_settings)
+        training_view.made_before(settings)
         training_view.unfinished()
     outlook_view.waiting_runs()
     # Below the button, which a phone would not show at once otherwise.

@@ -290,23 +290,6 @@ def test_runs_that_somebody_made_with_the_same_settings_are_offered():
     assert len(runs.list_runs()) == 4
 
 
-def test_runs_with_other_settings_and_incomplete_ones_are_not_offered():
-    """Another seed is another experiment; so is one of whose runs one was stopped or deleted."""
-    one = lessons.find("dropout").experiments[0]
-    planned = list(lessons.runs_of(one).values())
-    start(open_lesson("dropout"))
-    for run in runs.list_runs():
-        finish(run)
-    assert lessons_results.made_here(one, planned).group == runs.list_runs()[0].status().group
-    assert lessons_results.made_here(one, [settings.replace(seed=5) for settings in planned]) is None
-    assert lessons_results.made_here(one, planned[:3]) is None
-
-    runs.set_status(runs.list_runs()[0], state="stopped")
-    assert lessons_results.made_here(one, planned) is None
-    runs.delete(runs.list_runs()[0])
-    assert lessons_results.made_here(one, planned) is None
-
-
 def test_the_rest_of_an_experiment_is_shown_when_one_of_its_runs_was_deleted():
     """By name what is missing; the question is about what is left."""
     at = start(open_lesson("inner-layer"))

@@ -226,6 +226,24 @@ def test_stop_asks_the_worker_to_stop(page):
     assert runs.stop_request(run) == "Stopped by hand."
 
 
+def test_the_very_run_that_somebody_had_made_is_offered_beside_start(page):
+    """With the form's settings, seed included; a change in the form takes the offer away."""
+    settings = DEFAULTS
+    run = runs.create(settings, visitor="somebody else")
+    assert "Watch the run under way here" in [button.label for button in page.run().button]
+    runs.set_status(run, state="finished", finished=time.time() - 300)
+    (offer,) = [button for button in page.run().button if button.key == "_made_before"]
+    assert offer.label == "Show the run made here 5 min ago"
+
+    page.number_input(key="epochs").set_value(settings.epochs + 1).run()
+    assert "_made_before" not in [button.key for button in page.button]
+    page.number_input(key="epochs").set_value(settings.epochs).run()
+    page.button(key="_made_before").click().run()
+
+    assert not page.exception
+    assert page.query_params["run"] in (run.id, [run.id])
+
+
 def test_who_stops_another_s_run_is_told_that_others_may_watch(page):
     """In a class that watches one run, "Stop" alone would sound as if it ended only one's own looking."""
     run = runs.create(RunSettings(), visitor="somebody else")

@@ -4,6 +4,7 @@ Charts are in charts.py, and what is computed once in cache.py. A component draw
 """
 
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -14,6 +15,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from fashion import datasets, estimate, jobs, pictures, runs
 from fashion.errors import DataError
+from fashion.made_here import Made
 from fashion.ui import cache, state
 
 TERMS = {
@@ -411,6 +413,16 @@ def stop_words(status: runs.Status, what_stays: str) -> dict[str, str]:
         "label": "Stop for all",
         "help": f"It was not started in this visit, and others may be watching it. {what_stays}",
     }
+
+
+def made_here_label(made: Made, what: str) -> str:
+    """What a button to runs that were made on this machine says: how long ago, or on which day, or that they are under way."""
+    if made.finished is None:
+        return f"Watch the {what} under way here"
+    seconds = time.time() - made.finished
+    if seconds < 86_400:
+        return f"Show the {what} made here {estimate.in_words(max(seconds, 1.0))} ago"
+    return f"Show the {what} made here on {time.strftime('%Y-%m-%d', time.localtime(made.finished))}"
 
 
 def no_epochs() -> None:

@@ -5,13 +5,12 @@ words by `fashion.lessons_results`.
 """
 
 import secrets
-import time
 
 import altair as alt
 import pandas as pd
 import streamlit as st
 
-from fashion import datasets, estimate, lessons, lessons_results, machine, runs, summary
+from fashion import datasets, estimate, lessons, lessons_results, machine, made_here, runs, summary
 from fashion.errors import FashionError
 from fashion.lessons_form import COURSE as COURSE_NAME
 from fashion.lessons_form import Experiment, Lesson, Published
@@ -132,27 +131,16 @@ def _offer(
 
 def _made_here(lesson: Lesson, one: Experiment, planned: dict[str, RunSettings]) -> None:
     """A button to the same runs, where somebody has had them made here, or has them made now."""
-    made = lessons_results.made_here(one, planned.values())
-    if made is None:
-        return
-    st.button(
-        "Watch the runs under way here"
-        if made.finished is None
-        else f"Show the runs made here {_when(made.finished)}",
-        icon=":material/group:",
-        key=f"_made_{one.key}",
-        on_click=state.show_group,
-        args=(lesson.slug, one.key, made.group),
-        help="They have just these settings, seed included, so yours would come out alike.",
-    )
-
-
-def _when(moment: float) -> str:
-    """How long ago a moment was, in Unix seconds, or its date."""
-    seconds = time.time() - moment
-    if seconds < 86_400:
-        return f"{estimate.in_words(max(seconds, 1.0))} ago"
-    return f"on {time.strftime('%Y-%m-%d', time.localtime(moment))}"
+    made = made_here.group(one.key, planned.values())
+    if made is not None:
+        st.button(
+            components.made_here_label(made, "runs"),
+            icon=":material/group:",
+            key=f"_made_{one.key}",
+            on_click=state.show_group,
+            args=(lesson.slug, one.key, made.name),
+            help="They have just these settings, seed included, so yours would come out alike.",
+        )
 
 
 def _epochs(planned: dict[str, RunSettings]) -> str:

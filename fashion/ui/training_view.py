@@ -16,6 +16,7 @@ from fashion import (
     evaluation,
     feature_store,
     jobs,
+    made_here,
     model_card,
     runs,
     summary,
@@ -54,6 +55,19 @@ def start_button(settings: RunSettings) -> None:
             st.error(str(error), icon=":material/block:")
         else:
             watch(run.id)
+
+
+def made_before(settings: RunSettings) -> None:
+    """A button to the run with just these settings, where somebody has had it made here, or has it made now."""
+    made = made_here.run(settings)
+    if made is not None and st.button(
+        components.made_here_label(made, "run"),
+        icon=":material/group:",
+        key="_made_before",
+        type="tertiary",
+        help="It has just these settings, seed included, so yours would come out alike.",
+    ):
+        watch(made.name)
 
 
 def _offer_vectors(settings: RunSettings) -> None:

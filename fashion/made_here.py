@@ -17,10 +17,11 @@ from fashion.settings import RunSettings
 @dataclass(frozen=True)
 class Made:
     """Runs on this machine, no matter whose. name: that of their group, or of the run; finished: when the last of them ended,
-    in Unix seconds; None: not yet."""
+    in Unix seconds; None: not yet; visitor: who started them."""
 
     name: str
     finished: float | None
+    visitor: str = ""
 
 
 def run(settings: RunSettings) -> Made | None:
@@ -56,7 +57,7 @@ def _newest(candidates: Iterable[tuple[str, list[Status]]]) -> Made | None:
     for name, statuses in candidates:
         states = {status.state for status in statuses}
         if states == {"finished"}:
-            return Made(name, max(status.finished or 0.0 for status in statuses))
+            return Made(name, max(status.finished or 0.0 for status in statuses), statuses[0].visitor)
         if states <= {"finished", *ACTIVE}:
-            under_way = under_way or Made(name, None)
+            under_way = under_way or Made(name, None, statuses[0].visitor)
     return under_way

@@ -229,6 +229,11 @@ def test_stop_asks_the_worker_to_stop(page):
 def test_the_very_run_that_somebody_had_made_is_offered_beside_start(page):
     """With the form's settings, seed included; a change in the form takes the offer away."""
     settings = DEFAULTS
+    own = runs.create(settings, visitor=page.run().session_state["_visitor"])
+    assert "_made_before" not in [
+        button.key for button in page.run().button
+    ]  # it is among the unfinished ones
+    runs.set_status(own, state="stopped")
     run = runs.create(settings, visitor="somebody else")
     assert "Watch the run under way here" in [button.label for button in page.run().button]
     runs.set_status(run, state="finished", finished=time.time() - 300)

@@ -58,9 +58,12 @@ def start_button(settings: RunSettings) -> None:
 
 
 def made_before(settings: RunSettings) -> None:
-    """A button to the run with just these settings, where somebody has had it made here, or has it made now."""
+    """A button to the run with just these settings, where somebody has had it made here, or has it made now; one's own that is
+    under way stands among the unfinished ones anyway."""
     made = made_here.run(settings)
-    if made is not None and st.button(
+    if made is None or (made.finished is None and made.visitor == state.visitor()):
+        return
+    if st.button(
         components.made_here_label(made, "run"),
         icon=":material/group:",
         key="_made_before",

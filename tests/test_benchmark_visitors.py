@@ -56,7 +56,7 @@ def test_every_page_a_photo_and_watching_are_measured(results):
     for one in [*results["pages"].values(), results["photo"]]:
         for waits in (one["alone"], one["together"]):
             assert 0 < waits["median_seconds"] <= waits["longest_seconds"] < 60
-            assert 0 < waits["processor_seconds_each"] < 60
+            assert 0 <= waits["processor_seconds_each"] < 60  # known to a hundredth of a second
     watching = results["watching"]
     assert list(watching) == ["nobody", "alone", "together"]
     assert watching["nobody"]["seconds_between"] is None

@@ -95,14 +95,28 @@ def photo_sizes(split: str) -> pd.DataFrame:
     return table.value_counts().rename("photos").reset_index()
 
 
+_STATE_NS = 1_000_000_000
+
+
 def curves(run: runs.Run) -> tuple[tuple, pd.DataFrame, pd.DataFrame]:
     """The log and the steps of a run as they stand now, read once for all who watch it; first a name for just this state.
 
     Raises what reading them raises.
     """
-    files = (run.folder / "log.csv", run.folder / "steps.csv")
-    version = (str(run.folder), *(path.stat().st_mtime_ns if path.exists() else 0 for path in files))
+    version = version_of(run)
     return version, *_curves(version, run)
+
+
+def version_of(run: runs.Run) -> tuple:
+    """A name for a run with the log, the steps and the card that it has now, for what is drawn of them: see `drawn`.
+
+    Of a run under way, what it writes within the same second counts as one state, which all who watch it then share.
+    """
+    files = (run.folder / "log.csv", run.folder / "steps.csv", run.folder / "card.json")
+    written = [path.stat().st_mtime_ns if path.exists() else 0 for path in files]
+    if run.stored_status().active:
+        written = [moment // _STATE_NS for moment in written]
+    return str(run.folder), *written
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)

@@ -4,6 +4,7 @@ The runs are ordinary run folders that share a group: one worker makes them one 
 words by `fashion.lessons_results`.
 """
 
+import functools
 import secrets
 
 import altair as alt
@@ -244,10 +245,11 @@ def results(lesson: Lesson, one: Experiment, own: list[Outcome], finished: bool)
     table = lessons_results.accuracies(own, recorded, published if finished else ())
     if one.measure == "validation" and len(table):
         charts.place(
-            accuracy_chart(table),
+            functools.partial(accuracy_chart, table),
             alt_text="Best validation accuracy of each run, with its 95 % interval, beside the course's results.",
             table=table.rename(columns={"low": "95 % from", "high": "95 % to"}),
             name=f"{one.key}-results",
+            version=(*_version(own), finished),
         )
         if published and finished:
             st.caption(
@@ -286,16 +288,22 @@ def _specials(one: Experiment, own: list[Outcome], finished: bool) -> None:
             lesson_measures.epochs_with_test(outcome.one.run)
 
 
+def _version(several: list[Outcome]) -> tuple:
+    """What charts of these runs are drawn from."""
+    return tuple((outcome.label, *cache.version_of(outcome.one.run)) for outcome in several)
+
+
 def _curves(one: Experiment, own: list[Outcome]) -> None:
     values = lessons_results.curves(own)
     st.caption("Solid: training. Dashed: validation. The ring marks the best epoch.")
     for column, measure in zip(st.columns(2, gap="medium"), ("accuracy", "loss"), strict=True):
         with column:
             charts.place(
-                comparison_view.curve_chart(values, measure, "epoch"),
+                functools.partial(comparison_view.curve_chart, values, measure, "epoch"),
                 alt_text=f"{measure.capitalize()} of training and validation over the epochs, for each run.",
                 table=values[["run", "curve", "epoch", "seconds", measure]],
                 name=f"{one.key}-{measure}",
+                version=_version(own),
             )
 
 
@@ -310,10 +318,11 @@ def _recorded(lesson: Lesson, one: Experiment, shown: bool) -> None:
     if one.measure == "validation":
         table = lessons_results.accuracies([], recorded, _published(lesson, one))
         charts.place(
-            accuracy_chart(table),
+            functools.partial(accuracy_chart, table),
             alt_text="Best validation accuracy of each recorded run with its 95 % interval, beside the course's results.",
             table=table.rename(columns={"low": "95 % from", "high": "95 % to"}),
             name=f"{one.key}-recorded",
+            version=_version(recorded),
         )
     if one.measure == "range":
         lesson_measures.range_of_rates(recorded[0].one.run)

@@ -80,6 +80,22 @@ def test_pages_compute_nothing_themselves():
             assert line.split()[1].split(".")[0] in ("streamlit", "fashion"), f"{path.name}: {line}"
 
 
+def test_charts_and_ticking_parts_have_one_way_to_the_page():
+    """Drawn another way, a chart would take twice as long, and a part that thirty watch all of the processor.
+
+    The player of a replay ticks at its own speed, for the one who pressed Play.
+    """
+    allowed = {
+        "st.altair_chart(": {"charts.py"},
+        "run_every=": {"ticking.py", "replay_view.py"},
+    }
+    for call, files in allowed.items():
+        found = {
+            path.name for path in (ROOT / "fashion").rglob("*.py") if call in path.read_text(encoding="utf-8")
+        }
+        assert found == files, call
+
+
 def test_no_file_names_a_path_of_the_machine_it_was_made_on():
     """Such a path would be wrong everywhere else."""
     private = [("/" + path).encode() for path in ("work/main", "work/shared", "tmp/lab", "root/")]

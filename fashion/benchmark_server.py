@@ -148,26 +148,38 @@ def _worker(dataset: str, check_stop: Callable[[], None], warm: bool = False) ->
         return {"first_step_seconds": first_step, "peak_memory_bytes": memory, **more}
 
 
+@contextlib.contextmanager
+def training(
+    folder: Path, dataset: str = "sketches", check_stop: Callable[[], None] = lambda: None
+) -> Iterator[runs.Run | None]:
+    """A small CNN that a worker trains in this folder of runs, once its curve has begun; ended afterwards. None where it did not
+    get so far.
+    """
+    run = runs.Run(folder / "20000101-000000-cnn-0000")
+    run.folder.mkdir()
+    settings = RunSettings(dataset=dataset, architecture="cnn", epochs=100)
+    disk.write_json(run.folder / "settings.json", settings.to_json())
+    disk.write_json(run.folder / "status.json", {"state": "queued"})
+    child = jobs.start_worker(run)
+    try:
+        started = time.perf_counter()
+        begun = False
+        while not begun and child.poll() is None and time.perf_counter() - started < _LIMIT_SECONDS:
+            check_stop()
+            begun = (run.folder / "steps.csv").exists()
+            time.sleep(0.02)
+        yield run if begun else None
+    finally:
+        end(child)
+
+
 def _while_training(dataset: str, check_stop: Callable[[], None]) -> dict[str, Any] | None:
     """What a process of its own tells of the pages while a worker trains; both see only a folder that is thrown away."""
-    settings = RunSettings(dataset=dataset, architecture="cnn", epochs=100)
-    with tempfile.TemporaryDirectory() as folder:
-        run = runs.Run(Path(folder) / "20000101-000000-cnn-0000")
-        run.folder.mkdir()
-        disk.write_json(run.folder / "settings.json", settings.to_json())
-        disk.write_json(run.folder / "status.json", {"state": "queued"})
-        child = jobs.start_worker(run)
-        try:
-            started = time.perf_counter()
-            while not (run.folder / "steps.csv").exists():
-                check_stop()
-                if child.poll() is not None or time.perf_counter() - started > _LIMIT_SECONDS:
-                    return None
-                time.sleep(0.02)
-            told = _ask("tour", [], check_stop, {"FASHION_RUNS": folder, "FASHION_WARM": "0"})
-            return told if child.poll() is None else None  # else nothing was trained meanwhile
-        finally:
-            end(child)
+    with tempfile.TemporaryDirectory() as folder, training(Path(folder), dataset, check_stop) as run:
+        if run is None:
+            return None
+        told = _ask("tour", [], check_stop, {"FASHION_RUNS": folder, "FASHION_WARM": "0"})
+        return told if run.status().active else None  # else nothing was trained meanwhile
 
 
 def _ask(
@@ -205,6 +217,7 @@ def _process(command: list[str], environment: Mapping[str, str] = {}, stdout: in
 
 
 def end(child: subprocess.Popen) -> None:
+    """End a process that was started to be measured, at the latest after a second."""
     child.terminate()
     try:
         child.wait(timeout=1)
@@ -214,6 +227,7 @@ def end(child: subprocess.Popen) -> None:
 
 
 def memory_bytes(process_id: int) -> int:
+    """The memory that a process has now, in bytes; 0 where it is gone."""
     with contextlib.suppress(psutil.Error):
         return psutil.Process(process_id).memory_info().rss
     return 0

@@ -14,17 +14,15 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from fashion import benchmark_child, benchmark_transfer, disk, jobs, machine, runs, sketches
+from fashion import benchmark_child, benchmark_transfer, machine, sketches
 from fashion.benchmark_results import busy_words
-from fashion.benchmark_server import Server, end, memory_bytes, serving
+from fashion.benchmark_server import Server, memory_bytes, serving, training
 from fashion.errors import JobError, SettingsError
-from fashion.settings import RunSettings
 from fashion.visitor import Visitor
 
 KIND = "visitors"
@@ -35,8 +33,6 @@ PAGES = {
     "Benchmark": "benchmark", "Predict": "predict",
 }  # fmt: skip
 _WATCH_SECONDS = 15.0
-_TRAINED = RunSettings(dataset="sketches", architecture="cnn", epochs=100)
-_RUN = "20000101-000000-cnn-0000"
 
 
 def measure(num_visitors: int, watch_seconds: float = _WATCH_SECONDS) -> dict[str, Any]:
@@ -141,10 +137,14 @@ async def _watching(
     server: Server, groups: dict[str, list[Visitor]], folder: Path, seconds: float
 ) -> dict[str, Any]:
     watching = {}
-    with _training(folder) as run:
+    with training(folder) as run:
+        if run is None:
+            raise JobError(
+                "The watched run must train. It did not begin. Start one by hand: python -m fashion train."
+            )
         for name, group in {"nobody": [], **groups}.items():
             _note(f"Measuring: a training watched, {name} ...")
-            await asyncio.gather(*(one.show("train", f"run={_RUN}") for one in group))
+            await asyncio.gather(*(one.show("train", f"run={run.id}") for one in group))
             used, started, num_steps = _processor_seconds(server), time.perf_counter(), len(run.steps())
             drawn = await asyncio.gather(*(one.watch(seconds) for one in group), asyncio.sleep(seconds))
             passed = time.perf_counter() - started
@@ -158,24 +158,6 @@ async def _watching(
                 "seconds_between": passed * len(group) / num_drawings if num_drawings else None,
             }
     return watching
-
-
-@contextlib.contextmanager
-def _training(folder: Path) -> Iterator[runs.Run]:
-    """A worker that trains on drawn garments, once its curve has begun."""
-    run = runs.Run(folder / _RUN)
-    run.folder.mkdir()
-    disk.write_json(run.folder / "settings.json", _TRAINED.to_json())
-    disk.write_json(run.folder / "status.json", {"state": "queued"})
-    child = jobs.start_worker(run)
-    try:
-        while not len(run.log()):
-            if child.poll() is not None:
-                raise JobError(f"The watched run must train. Received: {run.status().reason}")
-            time.sleep(0.1)
-        yield run
-    finally:
-        end(child)
 
 
 def _photo() -> bytes:

@@ -18,6 +18,10 @@ import pandas as pd
 
 from fashion.errors import RunError
 
+Value = TypeVar("Value")
+# A file may be written twice within one tick of the clock that stamps it, and look the same from outside.
+_SETTLED_SECONDS = 2.0
+
 
 def write_text(path: Path, text: str) -> None:
     """Replace a file in one step: readers see the old or the new text, never a part."""
@@ -86,12 +90,6 @@ def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     # A damaged file may hold anything; a row counts only if all of it is numbers.
     table = table.reindex(columns=list(columns)).apply(pd.to_numeric, errors="coerce")
     return table.dropna().reset_index(drop=True)
-
-
-Value = TypeVar("Value")
-
-# A file may be written twice within one tick of the clock that stamps it, and look the same from outside.
-_SETTLED_SECONDS = 2.0
 
 
 class Remembered(Generic[Value]):

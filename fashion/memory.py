@@ -21,6 +21,13 @@ _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
 _LARGE_BLOCK_BYTES = 256 * 1024
 _NUM_HEAPS = 2
 
+_SETTLE_SECONDS = 600.0
+_settling = threading.Lock()
+_settled: tuple[int, float] = (
+    0,
+    float("-inf"),
+)  # how many modules were loaded when it was last done, and when that was
+
 
 @functools.cache
 def _glibc() -> ctypes.CDLL | None:
@@ -40,11 +47,6 @@ def _glibc() -> ctypes.CDLL | None:
 def stay_small() -> None:
     """Let the C library give large blocks back as soon as they are freed; costs nothing after the first call."""
     _glibc()
-
-
-_SETTLE_SECONDS = 600.0
-_settling = threading.Lock()
-_settled: tuple[int, float] = (0, float("-inf"))  # how many modules were loaded then, and when
 
 
 def settle() -> None:

@@ -45,7 +45,7 @@ def training(folder: Path):
 def results():
     """Two visitors, who watch for two seconds."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(benchmark_visitors, "_training", training)
+        patch.setattr(benchmark_visitors, "training", training)
         return benchmark_visitors.measure(2, watch_seconds=2.0)
 
 

@@ -31,14 +31,12 @@ def shown(version: int) -> AppTest:
 MADE: list[int] = []
 
 
-def test_a_chart_that_many_watch_is_made_once_for_each_version(monkeypatch):
+def test_a_chart_that_many_watch_is_made_once_for_each_version():
     """Two visitors see the same chart, its table and its file; what came since is drawn anew."""
-    import test_charts  # as the page sees this module
-
-    monkeypatch.setattr(test_charts, "MADE", [])
+    MADE.clear()
     pages = [shown(1), shown(1), shown(2)]
 
-    assert test_charts.MADE == [1, 2]
+    assert MADE == [1, 2]
     for at in pages:
         assert not at.exception
         assert len(at.get("vega_lite_chart")) == 1

@@ -24,7 +24,7 @@ from fashion.benchmark_plan import FULL, GRID, QUICK, kind_of, plan_for
 from fashion.benchmark_trials import RecipePlan
 from fashion.errors import FashionError
 from fashion.settings import FRAMEWORKS
-from fashion.ui import cache, components, state, ticking
+from fashion.ui import cache, components, run_line, state, ticking
 from fashion.ui.benchmark_view import ACCURACY, FRAMEWORK
 
 _QUICK_IMAGES = 10_000
@@ -201,9 +201,7 @@ def _outlook(what: str, seconds: float, basis: str, notes: list[str]) -> None:
         f"{what}: about **{estimate.in_words(seconds)}** ({basis}). Anything else that this machine does meanwhile makes "
         "the times longer."
     )
-    if before := jobs.active_runs():
-        words += f" {components.before_this(jobs.count(before), cache.waiting_seconds(before))}"
-    st.caption(words)
+    st.caption(f"{words} {run_line.goes_first()}".rstrip())
     for note in notes:
         st.caption(f":material/content_cut: {note}")
 
@@ -230,7 +228,7 @@ def _progress(run: runs.Run, num_shown: int) -> None:
     if not status.active or _num_results(run) != num_shown:
         st.rerun()
     if status.state == "queued":
-        words = components.in_line(run, "this measurement")
+        words = run_line.place(run, "this measurement")
     elif runs.stop_request(run):
         words = "Stopping …"
     elif not status.phase.startswith("measuring"):

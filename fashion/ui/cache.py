@@ -32,6 +32,9 @@ from fashion import (
 from fashion.pace import Pace
 from fashion.settings import PHOTOS
 
+# How long a run under way counts as unchanged for those who watch it, in nanoseconds.
+_STATE_NS = 1_000_000_000
+
 
 def dataset(name: str, classes: tuple[str, ...] = ()) -> datasets.Dataset:
     """The dataset in memory, its arrays read-only; photos stay in their files, and `datasets` remembers which.
@@ -93,9 +96,6 @@ def photo_sizes(split: str) -> pd.DataFrame:
     found = clothing_files.survey(datasets.status("clothing").folder)
     table = pd.DataFrame(found.sizes[split], columns=["width", "height"])
     return table.value_counts().rename("photos").reset_index()
-
-
-_STATE_NS = 1_000_000_000
 
 
 def curves(run: runs.Run) -> tuple[tuple, pd.DataFrame, pd.DataFrame]:

@@ -4,7 +4,6 @@ Charts are in charts.py, and what is computed once in cache.py. A component draw
 """
 
 import re
-import time
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -13,9 +12,8 @@ import streamlit as st
 from PIL import Image
 from streamlit.delta_generator import DeltaGenerator
 
-from fashion import datasets, estimate, jobs, pictures, runs
+from fashion import datasets, pictures
 from fashion.errors import DataError
-from fashion.made_here import Made
 from fashion.ui import cache, state
 
 TERMS = {
@@ -383,46 +381,6 @@ def harmless(text: str) -> str:
 def counted(count: int, noun: str) -> str:
     """ "1 run", "3 runs"."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-def before_this(num_runs: int, seconds: float | None = None) -> str:
-    """That so many unfinished runs are served before what one is about to start, and how long they will take, if known."""
-    long = "" if seconds is None else f", about {estimate.in_words(seconds)}"
-    return f"{counted(num_runs, 'unfinished run')} on this machine {'goes' if num_runs == 1 else 'go'} first{long}."
-
-
-def waiting(num_runs: int, seconds: float | None, what: str = "this one") -> str:
-    """How many runs a waiting one has before it, and how long they will take, if known."""
-    if not num_runs:
-        return "Next in line."
-    long = "" if seconds is None else f"; about {estimate.in_words(seconds)} until it begins"
-    return f"Waiting: {counted(num_runs, 'run')} before {what}{long}."
-
-
-def in_line(run: runs.Run, what: str = "this one") -> str:
-    """Where a waiting run stands in the line of all, and how long it will wait, if known."""
-    before = jobs.ahead_of(run)
-    return waiting(jobs.count(before), cache.waiting_seconds(before), what)
-
-
-def stop_words(status: runs.Status, what_stays: str) -> dict[str, str]:
-    """Label and help of a button that stops a run: of one that was not started in this visit, that others may be watching it."""
-    if status.visitor == state.visitor():
-        return {"label": "Stop", "help": what_stays}
-    return {
-        "label": "Stop for all",
-        "help": f"It was not started in this visit, and others may be watching it. {what_stays}",
-    }
-
-
-def made_here_label(made: Made, what: str) -> str:
-    """What a button to runs that were made on this machine says: how long ago, or on which day, or that they are under way."""
-    if made.finished is None:
-        return f"Watch the {what} under way here"
-    seconds = time.time() - made.finished
-    if seconds < 86_400:
-        return f"Show the {what} made here {estimate.in_words(max(seconds, 1.0))} ago"
-    return f"Show the {what} made here on {time.strftime('%Y-%m-%d', time.localtime(made.finished))}"
 
 
 def no_epochs() -> None:

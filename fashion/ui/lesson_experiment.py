@@ -26,6 +26,7 @@ from fashion.ui import (
     lesson_measures,
     lesson_settings,
     outlook_view,
+    run_line,
     snapshot_view,
     state,
     ticking,
@@ -135,7 +136,7 @@ def _made_here(lesson: Lesson, one: Experiment, planned: dict[str, RunSettings])
     made = made_here.group(one.key, planned.values())
     if made is not None:
         st.button(
-            components.made_here_label(made, "runs"),
+            run_line.made_here_label(made, "runs"),
             icon=":material/group:",
             key=f"_made_{one.key}",
             on_click=state.show_group,
@@ -172,12 +173,12 @@ def _live(lesson: Lesson, one: Experiment, names: list[str], was_active: bool) -
     if was_active:
         if found and all(status.state == "queued" for status in statuses.values()):
             first = min(found, key=lambda run: statuses[run.id].created)
-            st.caption(f":material/hourglass_top: {components.in_line(first, 'this experiment')}")
+            st.caption(f":material/hourglass_top: {run_line.place(first, 'this experiment')}")
         for run in found:
             st.progress(*_standing(one, run, statuses[run.id]))
         stopping = all(runs.stop_request(run) for run in found if statuses[run.id].active)
         st.button(
-            **components.stop_words(statuses[found[0].id], "Ends at the next step; what has run is kept."),
+            **run_line.stop_words(statuses[found[0].id], "Ends at the next step; what has run is kept."),
             icon=":material/stop:",
             key=f"_stop_{one.key}",
             on_click=_stop,

@@ -16,7 +16,7 @@ from fashion import (
     summary,
 )
 from fashion.settings import RunSettings, learning_rate_at
-from fashion.ui import cache, charts, components
+from fashion.ui import cache, charts, run_line
 
 
 def outlook(settings: RunSettings) -> str:
@@ -73,8 +73,7 @@ def outlook(settings: RunSettings) -> str:
 
 def waiting_runs() -> None:
     """How many unfinished runs are served before the one that is about to be started."""
-    if before := jobs.active_runs():
-        words = components.before_this(jobs.count(before), cache.waiting_seconds(before))
+    if words := run_line.goes_first():
         st.caption(f":material/hourglass_top: {words}")
 
 

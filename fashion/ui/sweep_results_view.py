@@ -11,7 +11,7 @@ from fashion import estimate, runs, summary, sweep_results
 from fashion.errors import FashionError
 from fashion.settings import FIELDS
 from fashion.sweep_results import Combination
-from fashion.ui import cache, charts, components, settings_view, state, ticking
+from fashion.ui import cache, charts, components, run_line, settings_view, state, ticking
 
 # More lines than this cannot be told apart, however coloured; the others are grey.
 _COLOURED = 8
@@ -130,7 +130,7 @@ def _now(statuses: dict[runs.Run, runs.Status]) -> list[str]:
             }
             return [words.get(status.phase, "testing")]
     waiting = [run for run, status in statuses.items() if status.state == "queued"]
-    return [components.in_line(waiting[0], "the next").rstrip(".")] if waiting else ["waiting for other runs"]
+    return [run_line.place(waiting[0], "the next").rstrip(".")] if waiting else ["waiting for other runs"]
 
 
 def _stop(found: list[runs.Run]) -> None:

@@ -30,6 +30,7 @@ from fashion.ui import (
     components,
     evaluation_view,
     outlook_view,
+    run_line,
     settings_view,
     state,
     sweep_results_view,
@@ -64,7 +65,7 @@ def made_before(settings: RunSettings) -> None:
     if made is None or (made.finished is None and made.visitor == state.visitor()):
         return
     if st.button(
-        components.made_here_label(made, "run"),
+        run_line.made_here_label(made, "run"),
         icon=":material/group:",
         key="_made_before",
         type="tertiary",
@@ -222,7 +223,7 @@ _PHASE_WORDS = {
 def _progress(run: runs.Run, status: runs.Status) -> None:
     """State in words, a bar with the time left, and what can be done now."""
     if status.state == "queued":
-        st.progress(0.0, components.in_line(run))
+        st.progress(0.0, run_line.place(run))
     elif status.state == "running":
         fraction, words = _phase(run, status)
         st.progress(fraction, words)
@@ -285,7 +286,7 @@ def _actions(run: runs.Run, status: runs.Status) -> None:
     with st.container(horizontal=True):
         if status.active:
             st.button(
-                **components.stop_words(status, "Ends at the next step and keeps the best epoch."),
+                **run_line.stop_words(status, "Ends at the next step and keeps the best epoch."),
                 icon=":material/stop:",
                 on_click=queue.stop,
                 args=(run,),
